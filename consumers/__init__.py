@@ -1,0 +1,1 @@
+"""Streams and who reads them: windows, captures, watermarks, rewind."""

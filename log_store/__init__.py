@@ -1,0 +1,1 @@
+"""Commits, versions, watermarks, state: the port and its adapters."""

@@ -1,0 +1,322 @@
+"""The catalog: what exists, folded from catalog events. Pure.
+
+Every object has an id from one id space, kept for life; names are looked up without regard to
+case unless they were quoted. Dropped tables stay (for UNDROP and for old events), marked with
+the place in the commit sequence that dropped them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import ClassVar
+
+from headwater.schemas.tables import TableSchema
+
+
+class Capture(Enum):
+    """Which changes a stream shows."""
+
+    ALL = "ALL"
+    NET = "NET"
+    INSERT_ONLY = "INSERT ONLY"
+
+
+class Sharing(Enum):
+    """Whether each consumer of a stream has a watermark of its own."""
+
+    INDEPENDENT = "INDEPENDENT"
+    SHARED = "SHARED"
+
+
+class RewindPolicy(Enum):
+    """What a stream lets a rewind do."""
+
+    ALLOW = "ALLOW"
+    WARN = "WARN"
+    REQUIRE_REASON = "REQUIRE_REASON"
+    FORBID = "FORBID"
+
+
+class ConsumerKind(Enum):
+    """What a consumer's effect is."""
+
+    TABLE = "TABLE"
+    CLIENT = "CLIENT"
+    GROUP = "GROUP"
+    SHARED = "SHARED"  # the one watermark of a SHARED stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """A schema: a name that tables and streams live under."""
+
+    kind: ClassVar[str] = "schema"
+    id: int
+    name: str
+    dropped_at: int | None = None
+    changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableObject:
+    """A table. `generations` are its schemas in order, the last one is current.
+
+    `topic` is where its events go, fixed at creation. `seeds` are watermarks that a clone stores
+    for streams whose consumer its original was: stream id -> (watermark).
+    """
+
+    kind: ClassVar[str] = "table"
+    id: int
+    namespace: int
+    name: str
+    topic: str
+    generations: tuple[TableSchema, ...]
+    created_at: int = 0
+    created_us: int = 0
+    dropped_at: int | None = None
+    dropped_us: int | None = None
+    changed_at: int = 0
+    retention_s: int | None = None
+    comment: str = ""
+    seeds: Mapping[int, int] = field(default_factory=dict[int, int])
+
+    @property
+    def schema(self) -> TableSchema:
+        """The current generation."""
+        return self.generations[-1]
+
+    def schema_of(self, schema_id: int) -> TableSchema:
+        """The newest generation whose events carry this registry id."""
+        for generation in reversed(self.generations):
+            if generation.schema_id == schema_id:
+                return generation
+        raise KeyError(schema_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamObject:
+    """A stream on a table id. `stale` says why it can never be read again, empty if it can."""
+
+    kind: ClassVar[str] = "stream"
+    id: int
+    namespace: int
+    name: str
+    table: int
+    base: int
+    capture: Capture = Capture.ALL
+    sharing: Sharing = Sharing.INDEPENDENT
+    initial_rows: bool = False
+    policy: RewindPolicy = RewindPolicy.ALLOW
+    retention_s: int | None = None
+    comment: str = ""
+    stale: str = ""
+    created_at: int = 0
+    created_us: int = 0
+    dropped_at: int | None = None
+    changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerObject:
+    """A registered reader of a stream. A TABLE consumer is bound to `target`, a table id.
+
+    `retired_at` is the place in the commit sequence at which it stopped being one.
+    """
+
+    kind: ClassVar[str] = "consumer"
+    id: int
+    stream: int
+    name: str
+    reader: ConsumerKind
+    target: int | None = None
+    created_at: int = 0
+    created_us: int = 0
+    retired_at: int | None = None
+    changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvroSchema:
+    """A schema in the embedded registry: `text` is its canonical JSON."""
+
+    kind: ClassVar[str] = "avro"
+    id: int  # the registry's own numbering, from 1
+    subject: str
+    version: int
+    text: str
+    changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A store-wide parameter."""
+
+    kind: ClassVar[str] = "setting"
+    id: int
+    name: str
+    value: str
+    changed_at: int = 0
+
+
+CatalogObject = Namespace | TableObject | StreamObject | ConsumerObject | AvroSchema | Setting
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEvent:
+    """The new state of one object; what drops an object is a state too."""
+
+    value: CatalogObject
+
+
+class NameTaken(ValueError):
+    """Two live objects under one name; the commit that asked for it came second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that exists at one place of the commit sequence. Never changed in place."""
+
+    sequence: int = 0
+    objects: Mapping[tuple[str, int], CatalogObject] = field(
+        default_factory=dict[tuple[str, int], CatalogObject]
+    )
+    names: Mapping[tuple[str, int, str], int] = field(
+        default_factory=dict[tuple[str, int, str], int]
+    )
+    consumers_by_stream: Mapping[int, tuple[int, ...]] = field(
+        default_factory=dict[int, tuple[int, ...]]
+    )
+
+    def apply(self, sequence: int, time_us: int, events: Iterable[CatalogEvent]) -> "Catalog":
+        """The catalog after a commit's events; stamps them with its sequence and time.
+
+        Raises:
+            NameTaken: a live object of that kind has the name; nothing is changed.
+        """
+        objects, names = dict(self.objects), dict(self.names)
+        consumers = dict(self.consumers_by_stream)
+        for event in events:
+            value = _stamped(event.value, sequence, time_us)
+            slot = (value.kind, value.id)
+            old = objects.get(slot)
+            if old is not None and (name := _name_of(old)) is not None:
+                names.pop(name, None)
+            if (name := _name_of(value)) is not None:
+                if name in names:
+                    raise NameTaken(f"{value.kind} {name[2]} exists")
+                names[name] = value.id
+            objects[slot] = value
+            if isinstance(value, ConsumerObject) and old is None:
+                consumers[value.stream] = (*consumers.get(value.stream, ()), value.id)
+        return Catalog(sequence, objects, names, consumers)
+
+    def get(self, kind: str, object_id: int) -> CatalogObject | None:
+        """The object of that kind and id, dropped ones too."""
+        return self.objects.get((kind, object_id))
+
+    def find(self, kind: str, namespace: int, name: str) -> CatalogObject | None:
+        """The live object under a name; a name in double quotes matches to the letter."""
+        exact = len(name) > 1 and name[0] == name[-1] == '"'
+        plain = name[1:-1].replace('""', '"') if exact else name
+        found = self.names.get((kind, namespace, plain.lower()))
+        if found is None:
+            return None
+        value = self.objects[kind, found]
+        return value if not exact or getattr(value, "name", None) == plain else None
+
+    def table(self, table_id: int) -> TableObject:
+        """The table of that id, dropped or not."""
+        value = self.objects["table", table_id]
+        assert isinstance(value, TableObject)
+        return value
+
+    def stream(self, stream_id: int) -> StreamObject:
+        """The stream of that id, dropped or not."""
+        value = self.objects["stream", stream_id]
+        assert isinstance(value, StreamObject)
+        return value
+
+    def consumer(self, consumer_id: int) -> ConsumerObject:
+        """The consumer of that id, retired or not."""
+        value = self.objects["consumer", consumer_id]
+        assert isinstance(value, ConsumerObject)
+        return value
+
+    def consumers(self, stream_id: int) -> list[ConsumerObject]:
+        """A stream's registered consumers, in order of registration."""
+        found = (self.consumer(i) for i in self.consumers_by_stream.get(stream_id, ()))
+        return [consumer for consumer in found if consumer.retired_at is None]
+
+    def all(self, kind: str) -> Iterator[CatalogObject]:
+        """Every object of a kind, dropped ones too, in order of creation."""
+        return (value for (of, _), value in self.objects.items() if of == kind)
+
+    def tables(self) -> list[TableObject]:
+        """Live tables in order of creation."""
+        return [v for v in self.all("table") if isinstance(v, TableObject) and not v.dropped_at]
+
+    def streams(self) -> list[StreamObject]:
+        """Live streams in order of creation."""
+        return [v for v in self.all("stream") if isinstance(v, StreamObject) and not v.dropped_at]
+
+
+def _name_of(value: CatalogObject) -> tuple[str, int, str] | None:
+    """The name an object holds while it lives; None for what has none."""
+    match value:
+        case TableObject() | StreamObject():
+            if value.dropped_at is None:
+                return value.kind, value.namespace, value.name.lower()
+        case Namespace():
+            if value.dropped_at is None:
+                return value.kind, 0, value.name.lower()
+        case ConsumerObject():
+            if value.retired_at is None:
+                return value.kind, value.stream, _consumer_name(value)
+        case Setting():
+            return value.kind, 0, value.name.lower()
+        case AvroSchema():
+            return None
+    return None
+
+
+def _consumer_name(value: ConsumerObject) -> str:
+    # A TABLE consumer is found by its target: the table's name may change under it.
+    return f"\0{value.target}" if value.target is not None else value.name.lower()
+
+
+def _stamped(value: CatalogObject, sequence: int, time_us: int) -> CatalogObject:
+    """The object with the commit's place written into the marks that wait for it."""
+    match value:
+        case TableObject():
+            return replace(
+                value,
+                changed_at=sequence,
+                created_at=value.created_at or sequence,
+                created_us=value.created_us or time_us,
+                dropped_at=sequence if value.dropped_at == 0 else value.dropped_at,
+                dropped_us=time_us if value.dropped_at == 0 else value.dropped_us,
+            )
+        case StreamObject():
+            return replace(
+                value,
+                changed_at=sequence,
+                created_at=value.created_at or sequence,
+                created_us=value.created_us or time_us,
+                dropped_at=sequence if value.dropped_at == 0 else value.dropped_at,
+            )
+        case ConsumerObject():
+            return replace(
+                value,
+                changed_at=sequence,
+                created_at=value.created_at or sequence,
+                created_us=value.created_us or time_us,
+                retired_at=sequence if value.retired_at == 0 else value.retired_at,
+            )
+        case Namespace():
+            return replace(
+                value,
+                changed_at=sequence,
+                dropped_at=sequence if value.dropped_at == 0 else value.dropped_at,
+            )
+        case AvroSchema() | Setting():
+            return replace(value, changed_at=sequence)

@@ -1,0 +1,1 @@
+"""Running it: settings, wiring, the Python API, CLI, doctor."""

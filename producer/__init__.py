@@ -1,0 +1,1 @@
+"""Making a commit: transactions, constraints, bulk load."""

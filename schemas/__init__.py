@@ -1,0 +1,1 @@
+"""Rows and events: types, table schemas, the Avro envelope and its codecs, evolution, registry."""

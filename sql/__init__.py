@@ -1,0 +1,1 @@
+"""SQL: statements to the rooms below. Empty until its issue lands."""
