@@ -1,0 +1,358 @@
+"""From what a transaction wants to what the log writes: order, time, versions, events. Pure.
+
+Every adapter runs a batch through `settle` (is there anything to do, and may it be done?) and
+then `sequence` (place, time, versions), and writes what it gets. `TableAssembly` turns the
+changes of one table into its events, run by run, so a commit need not fit into memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from headwater.log_store.catalog import Catalog, Namespace, NameTaken, TableObject
+from headwater.log_store.chain import GENESIS, ChainDigest, one_digest
+from headwater.log_store.changes import Columns, Rows, Segment, TableChanges
+from headwater.log_store.conflicts import (
+    Latest,
+    check_moves,
+    check_objects,
+    check_table,
+    check_unmoved,
+)
+from headwater.log_store.errors import IdempotencyMismatch, WriteConflict
+from headwater.log_store.port import Batch
+from headwater.log_store.records import (
+    OP_DELETE,
+    OP_INSERT,
+    OP_SNAPSHOT,
+    OP_UPDATE,
+    AuditRow,
+    CommitRow,
+    Committed,
+    Counts,
+    Move,
+    Moved,
+    VersionRow,
+    Watermark,
+)
+from headwater.schemas.envelope import EventConstants, EventWriter
+from headwater.schemas.product import VERSION
+
+PUBLIC: Final = 1
+FIRST_OBJECT_ID: Final = 2
+IDEMPOTENCY_KEPT_US: Final = 7 * 86_400 * 1_000_000
+
+# Every store begins with the schema `public`, without an event of its own.
+EMPTY_CATALOG: Final = Catalog(
+    objects={("schema", PUBLIC): Namespace(id=PUBLIC, name="public")},
+    names={("schema", 0, "public"): PUBLIC},
+)
+
+
+def settle(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
+    """The answer to a batch that needs no writing; None if it is to be written.
+
+    Raises:
+        WriteConflict: something the batch read has moved. Nothing is written.
+        IdempotencyMismatch: its key stands for another request. Nothing is written.
+    """
+    if batch.idempotency is not None:
+        repeated = repeat(batch, latest, now_us)
+        if repeated is not None:
+            return repeated
+    elif not (batch.moves or batch.catalog or batch.audit) and not any(
+        changes.count for changes in batch.tables.values()
+    ):
+        return Committed(latest.sequence, batch.commit_id, latest.time_us, {})
+    if batch.objects:
+        check_objects(batch.objects, latest.catalog)
+    if batch.unmoved:
+        check_unmoved(batch.unmoved, latest)
+    if batch.moves:
+        check_moves(batch.moves, latest)
+    for table, changes in batch.tables.items():
+        check_table(table, changes, latest)
+    return None
+
+
+def repeat(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
+    """The first result of a request sent again under its idempotency key; None if it is new."""
+    asked = batch.idempotency
+    found = latest.find_idempotent(asked.key) if asked is not None else None
+    if asked is None or found is None or found.time_us + IDEMPOTENCY_KEPT_US <= now_us:
+        return None
+    if found.idempotency is None or found.idempotency.digest != asked.digest:
+        raise IdempotencyMismatch(asked.key, found.sequence)
+    return Committed(
+        found.sequence, found.commit_id, found.time_us, found.versions, True, found.result
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A run of changes as events: a few as `messages`, many as `offsets` into `data`."""
+
+    segment: Segment
+    messages: list[bytes] | None
+    offsets: npt.NDArray[np.int64] | None = None
+    data: bytes = b""
+
+    def run(self) -> tuple[npt.NDArray[np.int64], bytes]:
+        """The events as one run, whatever shape they came in."""
+        if self.messages is None:
+            assert self.offsets is not None
+            return self.offsets, self.data
+        offsets = np.zeros(len(self.messages) + 1, np.int64)
+        np.cumsum([len(message) for message in self.messages], out=offsets[1:])
+        return offsets, b"".join(self.messages)
+
+
+class TableAssembly:
+    """One table's changes in one commit: iterate it once, then ask for the version it makes."""
+
+    __slots__ = (
+        "_before",
+        "_changes",
+        "_count",
+        "_deletes",
+        "_digest",
+        "_inserts",
+        "_next_row_id",
+        "_sequence",
+        "_size",
+        "_table",
+        "_time_us",
+        "_updates",
+        "_writer",
+    )
+
+    def __init__(
+        self,
+        table: TableObject,
+        before: VersionRow,
+        changes: TableChanges,
+        constants: EventConstants,
+    ) -> None:
+        self._table, self._before, self._changes = table, before, changes
+        self._sequence, self._time_us = constants.sequence, constants.ts_us
+        self._writer = EventWriter(constants)
+        self._inserts = self._updates = self._deletes = self._size = self._count = 0
+        self._next_row_id = before.next_row_id
+        self._digest: ChainDigest | bytes = ChainDigest(before.digest, table.id, before.version + 1)
+
+    @property
+    def version(self) -> int:
+        """The version these changes make."""
+        return self._before.version + 1
+
+    @property
+    def schema_id(self) -> int:
+        """The registry's id of the schema these events are in."""
+        return self._table.schema.schema_id
+
+    @property
+    def byte_size(self) -> int:
+        """About how many bytes of images are to come, known before anything is encoded."""
+        return self._changes.byte_size
+
+    def __iter__(self) -> Iterator[Encoded]:
+        for segment in self._changes:
+            match segment:
+                case Rows():
+                    yield self._rows(segment)
+                case Columns():
+                    yield self._columns(segment)
+
+    def _rows(self, segment: Rows) -> Encoded:
+        messages = self._writer.rows(segment.changes)
+        for change in segment.changes:
+            if change.op == OP_UPDATE:
+                self._updates += 1
+            elif change.op == OP_DELETE:
+                # The d of a key change is counted with its c.
+                self._deletes += change.pair == 0
+            else:
+                if change.pair:
+                    self._updates += 1
+                else:
+                    self._inserts += 1
+                if change.row_id >= self._next_row_id:
+                    self._next_row_id = change.row_id + 1
+        if self._count == 0 and self._changes.count == 1:
+            self._digest = one_digest(
+                self._before.digest, self._table.id, self.version, messages[0]
+            )
+        else:
+            self._chain().add(messages)
+        self._count += len(messages)
+        self._size += sum(map(len, messages))
+        return Encoded(segment, messages)
+
+    def _columns(self, segment: Columns) -> Encoded:
+        offsets, data = self._writer.columns(
+            segment.ops, segment.row_ids, segment.before, segment.after, segment.pairs
+        )
+        single = np.ones(len(segment), np.bool_) if segment.pairs is None else segment.pairs == 0
+        made = (segment.ops == OP_INSERT) | (segment.ops == OP_SNAPSHOT)
+        self._inserts += int(np.count_nonzero(made & single))
+        self._updates += int(np.count_nonzero((segment.ops == OP_UPDATE) | (made & ~single)))
+        self._deletes += int(np.count_nonzero((segment.ops == OP_DELETE) & single))
+        if made.any():
+            self._next_row_id = max(self._next_row_id, int(segment.row_ids[made].max()) + 1)
+        self._chain().add_run(offsets, data)
+        self._count += len(segment)
+        self._size += len(data)
+        return Encoded(segment, None, offsets, data)
+
+    def _chain(self) -> ChainDigest:
+        assert isinstance(self._digest, ChainDigest)
+        return self._digest
+
+    def version_row(self, chunks: int = 1) -> VersionRow:
+        """The version made, once every run has been taken."""
+        before, counts = self._before, self._before.counts
+        autos = before.autos
+        if self._changes.autos:
+            merged = dict(autos)
+            for column, number in self._changes.autos.items():
+                merged[column] = max(number, merged.get(column, 0))
+            autos = tuple(sorted(merged.items()))
+        return VersionRow(
+            before.table,
+            before.version + 1,
+            self._sequence,
+            self._time_us,
+            Counts(
+                counts.inserts + self._inserts,
+                counts.updates + self._updates,
+                counts.deletes + self._deletes,
+                counts.bytes + self._size,
+            ),
+            before.event_seq + self._count,
+            self._next_row_id,
+            self.schema_id,
+            self._digest if isinstance(self._digest, bytes) else self._digest.digest(),
+            autos,
+            chunks,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sequenced:
+    """A batch with its place: what an adapter writes, the events aside.
+
+    `created` are the v0 rows of tables that this commit creates.
+    """
+
+    row: CommitRow
+    catalog: Catalog
+    watermarks: list[Watermark]
+    audit: list[AuditRow]
+    created: list[VersionRow]
+    assemblies: dict[int, TableAssembly] = field(default_factory=dict[int, TableAssembly])
+
+
+def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
+    """The batch's place in the commit sequence, its time, versions, watermarks and events.
+
+    Raises:
+        WriteConflict: another commit took a name that this one wants. Nothing is written.
+    """
+    place, time_us = latest.sequence + 1, max(now_us, latest.time_us + 1)
+    catalog = latest.catalog
+    created: dict[int, VersionRow] = {}
+    if batch.catalog:
+        try:
+            catalog = catalog.apply(place, time_us, batch.catalog)
+        except NameTaken as taken:
+            raise WriteConflict("name", str(taken).split(" ", 1)[1], "was taken") from taken
+        created = _created(batch, latest, place, time_us)
+    assemblies: dict[int, TableAssembly] = {}
+    versions: dict[int, int] = {}
+    total = 1
+    for table_id, changes in batch.tables.items():
+        if not changes.count:
+            continue
+        table = catalog.table(table_id)
+        before = created[table_id] if table_id in created else latest.head(table_id)
+        constants = EventConstants(
+            product=VERSION,
+            name=latest.name,
+            db=latest.name,
+            schema=_namespace(catalog, table),
+            table=table.name,
+            ts_us=time_us,
+            written_us=now_us,
+            version=before.version + 1,
+            sequence=place,
+            event_count=changes.count,
+            epoch=latest.epoch,
+            commit_id=batch.commit_id,
+            first_event_seq=before.event_seq + 1,
+            first_total_order=total,
+            first_table_order=1,
+        )
+        total += changes.count
+        versions[table_id] = before.version + 1
+        assemblies[table_id] = TableAssembly(table, before, changes, constants)
+    moved = [_moved(move, latest, versions) for move in batch.moves]
+    row = CommitRow(
+        place,
+        batch.commit_id,
+        time_us,
+        batch.actor,
+        versions,
+        tuple(moved),
+        tuple(batch.statements),
+        batch.idempotency,
+        batch.result,
+        len(batch.catalog),
+        latest.epoch,
+    )
+    audit = [AuditRow(place, time_us, batch.actor, what, detail) for what, detail in batch.audit]
+    return Sequenced(
+        row, catalog, _watermarks(moved, row), audit, list(created.values()), assemblies
+    )
+
+
+def _created(batch: Batch, latest: Latest, place: int, time_us: int) -> dict[int, VersionRow]:
+    """The v0 of each table that appears for the first time."""
+    created: dict[int, VersionRow] = {}
+    for event in batch.catalog:
+        value = event.value
+        if isinstance(value, TableObject) and latest.catalog.get("table", value.id) is None:
+            created[value.id] = VersionRow(
+                value.id, 0, place, time_us, Counts(), 0, 1, value.schema.schema_id, GENESIS
+            )
+    return created
+
+
+def _namespace(catalog: Catalog, table: TableObject) -> str:
+    value = catalog.get("schema", table.namespace)
+    assert isinstance(value, Namespace)
+    return value.name
+
+
+def _moved(move: Move, latest: Latest, versions: dict[int, int]) -> Moved:
+    """The move with the boundary it records in its target, see `Moved`."""
+    if move.target is None or move.why in ("rewind", "outside"):
+        return Moved(move, None)
+    try:
+        before = latest.head(move.target).version
+    except KeyError:  # created by this very commit
+        before = 0
+    if move.why == "register":
+        return Moved(move, before)
+    return Moved(move, versions.get(move.target, before))
+
+
+def _watermarks(moved: list[Moved], row: CommitRow) -> list[Watermark]:
+    """Where each moved consumer stands after the commit."""
+    last = {one.move.consumer: one for one in moved}
+    return [
+        Watermark(consumer, one.move.end, row.sequence, row.time_us, one.target_version)
+        for consumer, one in last.items()
+    ]
