@@ -1,0 +1,73 @@
+# Every target sets itself up: all it takes is Python 3.11 or newer and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$p; break; fi; done)
+BIN := .venv/bin
+READY := .venv/.ready
+WORKERS ?= 2
+SELECT ?= not long
+
+.PHONY: help demo test check format bench long sabotage build lock clean
+
+help: ## What can be made.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+$(READY): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; set PYTHON=.." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation --no-deps --editable .
+	touch $@
+
+demo: $(READY) ## A year of New York's departures, replayed, killed, resumed, rewound.
+	$(BIN)/python -m examples.flights
+
+test: $(READY) ## All tests but the long ones; within ten minutes on two cores.
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "$(SELECT)"
+
+check: $(READY) ## Format, lint, types by two checkers, import directions.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	PYTHONPATH=typings $(BIN)/lint-imports
+
+format: $(READY) ## Rewrite the code as `check` wants it.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## The figures of docs/PERFORMANCE.md, each beside its floor.
+	$(BIN)/python -m benchmarks
+
+long: $(READY) ## The long runs: hours of kills, cuts and random histories.
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m long
+
+sabotage: $(READY) ## Break the code on purpose, one way at a time; each must turn tests red.
+	$(BIN)/python tests/sabotage.py
+
+build: $(READY) ## The sdist and the wheel, in dist/.
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--resolver=backtracking --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+lock: $(READY) ## Pin what pyproject.toml asks for, with hashes. UPGRADE=1 takes the newest.
+	mkdir -p build
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'], sep='\n')" > build/dev.in
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(if $(UPGRADE),--upgrade) \
+		--output-file requirements/runtime.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(if $(UPGRADE),--upgrade) --all-extras \
+		--constraint requirements/runtime.txt --output-file requirements/dev.txt \
+		pyproject.toml build/dev.in
+
+clean: ## Remove the environment, caches and what was built.
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
