@@ -1,0 +1,114 @@
+"""Named places where a test can make the process die, fail, wait or stop.
+
+    HEADWATER_FAILPOINTS="commit.after_append=kill@3,commit.after_sync=error@1,large.staged=sleep:0.1"
+
+    points := point ("," point)*      point := name "=" action ["@" hit]     hit counts from 1
+    action := "kill"                  SIGKILL to this process: nothing is cleaned up
+            | "error" | "enospc"      OSError EIO or ENOSPC, as a failing disk gives
+            | "sleep:" seconds        goes on afterwards
+            | "stop"                  SIGSTOP: as a process that the machine forgot
+
+Without "@" every hit acts. With the variable unset a point costs one call and one test. Points must
+be declared in `NAMES`, so that a test can prove that each of them is passed.
+"""
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+VARIABLE: Final = "HEADWATER_FAILPOINTS"
+
+NAMES: Final[Mapping[str, str]] = {
+    "commit.before_append": "the commit is sequenced, none of it written",
+    "commit.after_append": "written to the log, not yet flushed to disk",
+    "commit.after_sync": "on disk, not yet visible",
+    "commit.after_publish": "visible, the caller not yet told",
+    "large.staged": "all chunks of a large commit written, none published",
+    "large.published": "the large commit stands in the log, current rows do not follow yet",
+    "large.mid_redo": "some of its current rows written",
+    "large.redone": "all of its current rows written, the head not yet moved",
+    "lock.after_epoch": "the directory is ours, the store not yet open",
+    "recover.mid": "the store is open, leftovers not yet settled",
+    "recover.redone": "a cut-off large commit is finished, its marker still there",
+    "snapshot.before_swap": "a snapshot's chunks written, not yet listed",
+    "snapshot.after_swap": "the snapshot is listed, older ones not yet thinned",
+}
+
+
+@dataclass(slots=True)
+class _Point:
+    action: str
+    at: int  # 0: every hit
+    hits: int = 0
+
+
+def _parse(text: str) -> dict[str, _Point]:
+    points: dict[str, _Point] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, _, rest = part.partition("=")
+        action, _, at = rest.partition("@")
+        kind = action.partition(":")[0]
+        if name not in NAMES or kind not in {"kill", "error", "enospc", "sleep", "stop"}:
+            raise ValueError(f"{VARIABLE}: {part!r} is no failpoint; known are {sorted(NAMES)}")
+        points[name] = _Point(action, int(at) if at else 0)
+    return points
+
+
+_armed: dict[str, _Point] = _parse(os.environ.get(VARIABLE, ""))
+_seen: set[str] | None = None
+
+
+def failpoint(name: str) -> None:
+    """Pass a named place; does nothing unless a test armed it.
+
+    Raises:
+        OSError: armed with `error` or `enospc`.
+    """
+    if _armed or _seen is not None:
+        _hit(name)
+
+
+def arm(text: str) -> None:
+    """Arm points in this process as the variable would; an empty text disarms all.
+
+    Raises:
+        ValueError: an undeclared name or an unknown action; nothing is changed.
+    """
+    global _armed
+    _armed = _parse(text)
+
+
+def watch() -> set[str]:
+    """From now on collect the names passed, in the set returned."""
+    global _seen
+    _seen = set()
+    return _seen
+
+
+def _hit(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"failpoint {name!r} is not declared")
+    if _seen is not None:
+        _seen.add(name)
+    point = _armed.get(name)
+    if point is None:
+        return
+    point.hits += 1
+    if point.at not in (0, point.hits):
+        return
+    kind, _, argument = point.action.partition(":")
+    match kind:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "sleep":
+            time.sleep(float(argument))
+        case "enospc":
+            raise OSError(errno.ENOSPC, f"failpoint {name}")
+        case _:
+            raise OSError(errno.EIO, f"failpoint {name}")
