@@ -1,8 +1,15 @@
-"""What every test finds here: fixed examples for the property tests."""
+"""What every test finds here: a log per adapter, fixed examples for the property tests."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+from support_clock import Clock
+
+from headwater.log_store.memory import MemoryLog
+from headwater.log_store.port import Log
 
 _SHARED = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
@@ -14,3 +21,18 @@ settings.register_profile(
     "random", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_SHARED
 )
 settings.load_profile(os.environ.get("HEADWATER_HYPOTHESIS", "fixed"))
+
+
+@pytest.fixture(params=["memory", "rocks"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    """Every adapter in turn, with a clock that goes a second further at each look."""
+    clock = Clock()
+    if request.param == "memory":
+        opened: Log = MemoryLog("shop", clock=clock)
+    else:
+        rocks = pytest.importorskip("headwater.log_store.rocks")
+        opened = rocks.RocksLog(
+            rocks.RocksOptions(path=tmp_path / "shop", name="shop", clock=clock)
+        )
+    yield opened
+    opened.close()
