@@ -17,13 +17,13 @@ SELECT ?= not long
 help: ## What can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-$(READY): requirements/dev.txt pyproject.toml
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
+$(READY): requirements/build.txt requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; set PYTHON=.." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--no-build-isolation --no-deps --editable .
+	$(PIP) --require-hashes -r requirements/build.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	PYTHONWARNINGS=ignore $(PIP) --no-deps --editable .
 	touch $@
 
 demo: $(READY) ## A year of New York's departures, replayed, killed, resumed, rewound.
@@ -66,6 +66,8 @@ lock: $(READY) ## Pin what pyproject.toml asks for, with hashes. UPGRADE=1 takes
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(if $(UPGRADE),--upgrade) --all-extras \
 		--constraint requirements/runtime.txt --output-file requirements/dev.txt \
 		pyproject.toml build/dev.in
+	printf 'pip\nsetuptools\nwheel\n' | CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) \
+		--constraint requirements/dev.txt --output-file requirements/build.txt -
 
 clean: ## Remove the environment, caches and what was built.
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

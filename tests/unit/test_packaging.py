@@ -107,7 +107,7 @@ def test_the_version_in_events_is_the_version_of_the_package(project: Mapping[st
 
 
 def test_every_lock_line_has_a_hash_and_none_names_an_index() -> None:
-    for name in ("runtime.txt", "dev.txt"):
+    for name in ("build.txt", "runtime.txt", "dev.txt"):
         text = (ROOT / "requirements" / name).read_text().replace("\\\n", "")
         lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
         assert lines
