@@ -1,0 +1,101 @@
+"""Reading a window: the log's blocks, put together and decoded, a bounded batch at a time.
+
+One commit is often one event. Blocks of one schema are therefore joined up to some tens of
+thousands of events before they are decoded, so that a window costs the same however its changes
+were spread over commits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from headwater.log_store.errors import LogDamaged
+from headwater.log_store.port import View
+from headwater.log_store.records import Block
+from headwater.schemas.errors import EventUnreadable
+from headwater.schemas.events import Events, read_events
+from headwater.schemas.project import project
+
+BATCH_ROWS = 65_536
+# A batch of wide rows is cut by its bytes instead.
+_BATCH_BYTES = 32 << 20
+
+
+def read_window(
+    view: View, table: int, after: int, upto: int, *, batch_rows: int = BATCH_ROWS
+) -> Iterator[Events]:
+    """The events of (after, upto], in order, each batch in the schema it was written with.
+
+    A batch has about `batch_rows` events, may span versions, and holds one schema; a version may
+    span batches. Nothing is read before the first batch is asked for.
+
+    Raises:
+        LogDamaged: at the damaged version; whole batches before it were yielded.
+    """
+    of = view.catalog.table(table)
+    for run in _runs(view.blocks(table, after, upto), batch_rows):
+        offsets, data = _joined(run)
+        try:
+            yield read_events(of.schema_of(run[0].schema_id), data, offsets)
+        except (EventUnreadable, KeyError) as error:
+            where = f"table {table}, versions {run[0].version} to {run[-1].version}"
+            raise LogDamaged(where, str(error)) from error
+
+
+def read_current(
+    view: View, table: int, after: int, upto: int, *, batch_rows: int = BATCH_ROWS
+) -> Iterator[Events]:
+    """The events of (after, upto] with their images in the table's current schema.
+
+    Columns are matched by id: dropped ones are gone, added ones hold their fill.
+
+    Raises:
+        LogDamaged: at the damaged version; whole batches before it were yielded.
+    """
+    current = view.catalog.table(table).schema
+    for events in read_window(view, table, after, upto, batch_rows=batch_rows):
+        if events.schema.number == current.number:
+            yield events
+        else:
+            yield replace(
+                events,
+                schema=current,
+                before=project(events.before, events.schema, current),
+                after=project(events.after, events.schema, current),
+            )
+
+
+def _runs(blocks: Iterator[Block], batch_rows: int) -> Iterator[list[Block]]:
+    """Neighbouring blocks of one schema, as many as make a batch."""
+    run: list[Block] = []
+    rows = size = 0
+    for block in blocks:
+        count = len(block.offsets) // 8 - 1
+        if run and (
+            run[0].schema_id != block.schema_id
+            or rows + count > batch_rows
+            or size + len(block.data) > _BATCH_BYTES
+        ):
+            yield run
+            run, rows, size = [], 0, 0
+        run.append(block)
+        rows += count
+        size += len(block.data)
+    if run:
+        yield run
+
+
+def _joined(run: list[Block]) -> tuple[npt.NDArray[np.int64], bytes]:
+    """The messages of several blocks as offsets into one piece of bytes."""
+    if len(run) == 1:
+        return np.frombuffer(run[0].offsets, dtype="<i8"), run[0].data
+    parts: list[npt.NDArray[np.int64]] = []
+    start = 0
+    for block in run:
+        offsets = np.frombuffer(block.offsets, dtype="<i8")
+        parts.append(offsets[:-1] + start)
+        start += len(block.data)
+    parts.append(np.array([start], dtype=np.int64))
+    return np.concatenate(parts), b"".join(block.data for block in run)
