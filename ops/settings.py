@@ -1,0 +1,25 @@
+"""All configuration, read once; no room looks at the environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """`HEADWATER_DIR=shop` sets `dir`.
+
+    dir: the store that commands use when none is named.
+    durability: `fsync` waits for the disk at each commit; `os` survives a killed process but not
+        a power cut.
+    cache_mib: memory for snapshots of tables, in MiB.
+    actor: who is written beside each commit; the login name if empty.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
+
+    dir: Path = Path("headwater-data")
+    durability: Literal["fsync", "os"] = "fsync"
+    cache_mib: int = Field(default=256, ge=0, le=65_536)
+    actor: str = ""

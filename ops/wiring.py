@@ -1,0 +1,109 @@
+"""The one place that names adapters, and the stores this process has open.
+
+Connecting again to an open directory is another session of the same store: the log and its
+snapshot cache are shared and closed with the last session.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headwater.log_store.memory import MemoryLog, wall_clock_us
+from headwater.log_store.port import Log
+from headwater.log_store.rocks import RocksLog, RocksOptions
+from headwater.log_store.rocks_readonly import open_read_only
+from headwater.log_store.snapshots import SnapshotCache
+from headwater.ops.errors import TargetNotKnown
+from headwater.ops.settings import Settings
+
+Clock = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOptions:
+    """How to open a store; None takes the setting."""
+
+    read_only: bool = False
+    create: bool = True
+    durability: str | None = None
+    clock: Clock | None = None
+
+
+@dataclass(eq=False)
+class Store:
+    """An open log with what its sessions share. `release` it once per session."""
+
+    target: str
+    log: Log
+    cache: SnapshotCache
+    clock: Clock
+    read_only: bool
+    key: str | None
+    sessions: int = 1
+
+    def release(self) -> None:
+        """Close the log with its last session."""
+        with _LOCK:
+            self.sessions -= 1
+            if self.sessions:
+                return
+            if self.key is not None:
+                _OPEN.pop(self.key, None)
+        self.log.close()
+
+
+_LOCK = threading.Lock()
+_OPEN: dict[str, Store] = {}
+
+
+def open_store(target: str | Path, options: OpenOptions) -> Store:
+    """The store at a directory, or a new one in memory for `memory:`.
+
+    Raises:
+        TargetNotKnown: a URL of a kind there is none of, or no store is there and none may be made.
+        DirectoryInUse: another process has it open for writing.
+        LogDamaged: what is on disk is not what was acknowledged.
+    """
+    text = str(target)
+    settings = Settings()
+    clock = options.clock or wall_clock_us
+    if text.startswith("memory:"):
+        memory = MemoryLog(text.removeprefix("memory:") or "memory", clock=clock)
+        return _store(text, memory, options, settings, None)
+    if re.match(r"[a-z][a-z0-9+.-]*://", text):
+        raise TargetNotKnown(f"{text} cannot be opened: give a directory, or memory:")
+    path = Path(text).expanduser().resolve()
+    if not options.create and not path.is_dir():
+        raise TargetNotKnown(f"{path} holds no store: connect without create=False to make one")
+    if options.read_only:
+        return _store(text, open_read_only(path), options, settings, None)
+    with _LOCK:
+        shared = _OPEN.get(str(path))
+        if shared is not None:
+            shared.sessions += 1
+            return shared
+        durability = options.durability or settings.durability
+        log = RocksLog(
+            RocksOptions(
+                path=path, name=store_name(path), fsync=durability == "fsync", clock=clock
+            )
+        )
+        store = _store(text, log, options, settings, str(path))
+        _OPEN[str(path)] = store
+        return store
+
+
+def _store(
+    target: str, log: Log, options: OpenOptions, settings: Settings, key: str | None
+) -> Store:
+    keep = None if options.read_only else log.keep_snapshot
+    cache = SnapshotCache(settings.cache_mib << 20, keep)
+    return Store(target, log, cache, options.clock or wall_clock_us, options.read_only, key)
+
+
+def store_name(path: Path) -> str:
+    """The name a new store takes from its directory: letters, digits, `_`; never empty."""
+    name = re.sub(r"[^a-z0-9_]+", "_", path.name.lower()).strip("_")
+    return name if name and not name[0].isdigit() else f"store_{name}".rstrip("_")
