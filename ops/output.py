@@ -1,0 +1,200 @@
+"""What commands print: results to stdout in four formats, everything else to stderr.
+
+`table` has borders on a terminal and none in a pipe; `json` is one document, `jsonl` a document
+a line, `csv` has a header line. Values in JSON: decimals and timestamps are strings, so that no
+digit is lost; BINARY is hexadecimal everywhere.
+"""
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import TextIO, cast
+
+
+class Format(str, Enum):
+    """How results are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+def as_json(value: object) -> Json:
+    """A value as JSON writes it; nothing is lost, so what JSON lacks becomes a string."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Mapping():
+            items = cast(Mapping[object, object], value).items()
+            return {str(name): as_json(item) for name, item in items}
+        case list() | tuple():
+            return [as_json(item) for item in cast(Sequence[object], value)]
+        case _:
+            return as_text(value)
+
+
+def as_text(value: object) -> str:
+    """A value as one line of text; NULL is empty."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return _instant(value)
+        case date() | time():
+            return value.isoformat()
+        case Decimal():
+            return format(value, "f")
+        case bytes():
+            return value.hex()
+        case Mapping() | list() | tuple():
+            return json.dumps(as_json(cast(object, value)), ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def _instant(value: datetime) -> str:
+    if value.tzinfo is None:
+        return value.isoformat(sep=" ")
+    text = value.isoformat(sep=" ")
+    return text.removesuffix("+00:00") + "Z" if value.utcoffset() == UTC.utcoffset(None) else text
+
+
+def visible(text: str) -> str:
+    """The text with control characters spelled out, so that data cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Output:
+    """Where one command writes. `quiet` drops what is said, never a result or an error."""
+
+    def __init__(
+        self,
+        format: Format = Format.TABLE,
+        *,
+        colour: bool = True,
+        quiet: bool = False,
+        streams: tuple[TextIO, TextIO] | None = None,
+    ) -> None:
+        self.format = format
+        self._colour, self._quiet = colour, quiet
+        self._out, self._err = streams or (sys.stdout, sys.stderr)
+
+    @property
+    def machine(self) -> bool:
+        """Whether the reader is a program: prose does not belong on stdout then."""
+        return self.format is not Format.TABLE
+
+    @property
+    def live(self) -> bool:
+        """Whether stderr is a terminal, where a progress bar may move."""
+        return self._err.isatty() and not self._quiet
+
+    def listing(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Rows under column names; streamed in `jsonl` and `csv`, gathered in the others."""
+        writers: Mapping[Format, Callable[[Sequence[str], Iterable[Sequence[object]]], None]] = {
+            Format.TABLE: self._table,
+            Format.JSON: self._json,
+            Format.JSONL: self._jsonl,
+            Format.CSV: self._csv,
+        }
+        writers[self.format](columns, rows)
+        self._out.flush()
+
+    def record(self, fields: Mapping[str, object]) -> None:
+        """One thing with named fields: an object in JSON, a line a field in `table`."""
+        match self.format:
+            case Format.TABLE:
+                width = max(map(len, fields), default=0)
+                for name, value in fields.items():
+                    self._out.write(f"{name:<{width}}  {visible(as_text(value))}\n")
+            case Format.CSV:
+                self._csv(list(fields), [list(fields.values())])
+            case Format.JSON | Format.JSONL:
+                indent = 2 if self.format is Format.JSON else None
+                self._out.write(json.dumps(as_json(fields), ensure_ascii=False, indent=indent))
+                self._out.write("\n")
+        self._out.flush()
+
+    def text(self, text: str) -> None:
+        """Prose that is the result itself, such as a plan in format `table`."""
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def say(self, text: str) -> None:
+        """A word about what was done, on stderr."""
+        if not self._quiet:
+            self._err.write(text + "\n")
+            self._err.flush()
+
+    def fail(self, text: str) -> None:
+        """An error, on stderr, quiet or not."""
+        self._err.write(text + "\n")
+        self._err.flush()
+
+    def _json(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        documents = [_document(columns, row) for row in rows]
+        self._out.write(json.dumps(documents, ensure_ascii=False, indent=2) + "\n")
+
+    def _jsonl(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        for row in rows:
+            self._out.write(json.dumps(_document(columns, row), ensure_ascii=False) + "\n")
+
+    def _csv(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        writer = csv.writer(self._out, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([as_text(value) for value in row] for row in rows)
+
+    def _table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        gathered = list(rows)
+        cells = [["NULL" if v is None else visible(as_text(v)) for v in row] for row in gathered]
+        right = list(_numeric(len(columns), gathered))
+        if self._out.isatty():
+            self._bordered(columns, cells, right)
+            return
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for line in (columns, *cells):
+            padded = (
+                cell.rjust(width) if to_right else cell.ljust(width)
+                for cell, width, to_right in zip(line, widths, right, strict=True)
+            )
+            self._out.write("  ".join(padded).rstrip() + "\n")
+
+    def _bordered(
+        self, columns: Sequence[str], cells: Iterable[Sequence[str]], right: Sequence[bool]
+    ) -> None:
+        # Rich takes 60 ms to load: only a terminal pays for it.
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(header_style="bold")
+        for name, to_right in zip(columns, right, strict=True):
+            table.add_column(Text(name), justify="right" if to_right else "left")
+        for line in cells:
+            table.add_row(*(Text(c, style="dim" if c == "NULL" else "") for c in line))
+        Console(file=self._out, no_color=None if self._colour else True).print(table)
+
+
+def _document(columns: Sequence[str], row: Sequence[object]) -> dict[str, Json]:
+    return {name: as_json(value) for name, value in zip(columns, row, strict=True)}
+
+
+def _numeric(count: int, rows: Sequence[Sequence[object]]) -> Iterator[bool]:
+    """Which columns hold numbers, and so stand to the right."""
+    for at in range(count):
+        values = [row[at] for row in rows if row[at] is not None]
+        numbers = (isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
+        yield bool(values) and all(numbers)
