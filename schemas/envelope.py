@@ -1,0 +1,205 @@
+"""Events: row changes in Debezium's relational envelope, numbered as a commit goes on.
+
+    event       := before after source transaction op:STRING opt(ts_ms) opt(ts_us) 0x00
+    before,
+    after       := 0x00 | 0x02 image
+    source      := version connector name ts_ms 0x00 snapshot db
+                   opt(sequence) opt(ts_us) 0x00 schema table opt(txId) opt(lsn) 0x00
+                   opt(commit_version) opt(event_seq) opt(event_count) opt(row_id) opt(pair_seq)
+                   opt(epoch)
+    transaction := 0x00 | 0x02 id total_order data_collection_order
+    opt(x)      := 0x00 | 0x02 x
+
+What is constant within a commit is encoded once, when the writer is made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headwater.schemas.varints import NULL, SHORT, SOME, encode_long, encode_string
+
+CONNECTOR: Final = "headwater"
+OPS: Final = {op: encode_string(chr(op)) for op in b"cudr"}
+
+
+class RowChangeLike(Protocol):
+    """One row change: `op` is ord of c, u, d or r; `pair` the distance to its other half, or 0."""
+
+    @property
+    def op(self) -> int: ...
+    @property
+    def row_id(self) -> int: ...
+    @property
+    def before(self) -> bytes | None: ...
+    @property
+    def after(self) -> bytes | None: ...
+    @property
+    def pair(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventConstants:
+    """What is the same in all events of one table in one commit, and where their numbers start.
+
+    `snapshot` marks rows of an initial snapshot: source.snapshot `true`, no transaction.
+    """
+
+    product: str
+    name: str
+    db: str
+    schema: str
+    table: str
+    ts_us: int
+    written_us: int
+    version: int
+    sequence: int
+    event_count: int
+    epoch: int
+    commit_id: str
+    first_event_seq: int
+    first_total_order: int
+    first_table_order: int
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The constant bytes of an event's end, in order; what varies stands between them."""
+
+    head: bytes  # version .. the branch of sequence; then its length
+    sequence: bytes  # '["<commit_version>","'; then the digits of event_seq
+    named: bytes  # '"]' .. the branch of lsn; then event_seq
+    versioned: bytes  # .. the branch of event_seq; then event_seq
+    counted: bytes  # .. the branch of row_id; then row_id, then pair_seq
+    in_commit: bytes  # epoch .. transaction.id; then both orders, then op
+    written: bytes  # the rest
+
+
+@lru_cache(maxsize=1024)
+def _named(version: str, connector: str, name: str) -> bytes:
+    return encode_string(version) + encode_string(connector) + encode_string(name)
+
+
+def segments_of(c: EventConstants) -> Segments:
+    """The constant bytes of a commit's events."""
+    state = "true" if c.snapshot else "false"
+    return Segments(
+        head=b"".join(
+            (
+                _named(c.product, CONNECTOR, c.name),
+                encode_long(c.ts_us // 1000),
+                NULL,  # snapshot's first branch is the string
+                encode_string(state),
+                encode_string(c.db),
+                SOME,
+            )
+        ),
+        sequence=b'["%d","' % c.version,
+        named=b"".join(
+            (
+                b'"]',
+                SOME,
+                encode_long(c.ts_us),
+                NULL,
+                encode_string(c.schema),
+                encode_string(c.table),
+                SOME,
+                encode_long(c.sequence),
+                SOME,
+            )
+        ),
+        versioned=NULL + SOME + encode_long(c.version) + SOME,
+        counted=SOME + encode_long(c.event_count) + SOME,
+        in_commit=SOME
+        + encode_long(c.epoch)
+        + (NULL if c.snapshot else SOME + encode_string(c.commit_id)),
+        written=SOME + encode_long(c.written_us // 1000) + SOME + encode_long(c.written_us) + NULL,
+    )
+
+
+class EventWriter:
+    """Writes the events of one table in one commit, in order, numbering them as it goes."""
+
+    def __init__(self, constants: EventConstants) -> None:
+        self.constants: Final = constants
+        self.segments: Final = segments_of(constants)
+        self.written = 0
+        """How many events it has written."""
+
+    def rows(self, changes: Sequence[RowChangeLike]) -> list[bytes]:
+        """The next events, one for each change."""
+        c, s = self.constants, self.segments
+        join, long, snapshot = b"".join, encode_long, c.snapshot
+        seq = c.first_event_seq + self.written
+        total = c.first_total_order + self.written
+        order = c.first_table_order + self.written
+        events: list[bytes] = []
+        for change in changes:
+            before, after, pair = change.before, change.after, change.pair
+            number = long(seq)
+            text = s.sequence + b"%d" % seq
+            events.append(
+                join(
+                    (
+                        NULL if before is None else SOME + before,
+                        NULL if after is None else SOME + after,
+                        s.head,
+                        SHORT[len(text) + 2 << 1],
+                        text,
+                        s.named,
+                        number,
+                        s.versioned,
+                        number,
+                        s.counted,
+                        long(change.row_id),
+                        SOME + long(seq + pair) if pair else NULL,
+                        s.in_commit,
+                        b"" if snapshot else long(total) + long(order),
+                        OPS[change.op],
+                        s.written,
+                    )
+                )
+            )
+            seq, total, order = seq + 1, total + 1, order + 1
+        self.written += len(events)
+        return events
+
+    def columns(
+        self,
+        ops: npt.NDArray[np.uint8],
+        row_ids: npt.NDArray[np.int64],
+        before: pa.BinaryArray | None,
+        after: pa.BinaryArray | None,
+        pairs: npt.NDArray[np.int64] | None,
+    ) -> tuple[npt.NDArray[np.int64], bytes]:
+        """The next events from columns: offsets, one more than events, and the bytes.
+
+        `before` and `after` are null where a change has no such image; `pairs` are distances.
+        """
+        nothing = [None] * len(ops)
+        changes = map(
+            _Change,
+            ops.tolist(),
+            row_ids.tolist(),
+            nothing if before is None else before.to_pylist(),
+            nothing if after is None else after.to_pylist(),
+            [0] * len(ops) if pairs is None else pairs.tolist(),
+        )
+        events = self.rows(list(changes))
+        offsets = np.zeros(len(events) + 1, np.int64)
+        np.cumsum([len(event) for event in events], out=offsets[1:])
+        return offsets, b"".join(events)
+
+
+class _Change(NamedTuple):
+    op: int
+    row_id: int
+    before: bytes | None
+    after: bytes | None
+    pair: int

@@ -1,0 +1,146 @@
+"""Events read back: whole blocks of one generation's messages, as columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headwater.schemas.arrow_plain import to_table
+from headwater.schemas.errors import EventUnreadable
+from headwater.schemas.images import codec, words_of
+from headwater.schemas.rows_codec import DECODE_ERRORS, RowDecoder
+from headwater.schemas.tables import TableSchema
+from headwater.schemas.tails import Tail, read_tail
+from headwater.schemas.types import Row
+
+Offsets = npt.NDArray[np.int64] | bytes | memoryview | Sequence[int]
+
+# (has a before image, has an after image) that each op must have.
+_IMAGES_OF: Final = {
+    ord("c"): (False, True),
+    ord("r"): (False, True),
+    ord("u"): (True, True),
+    ord("d"): (True, False),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """The events of one generation in order, as columns of equal length.
+
+    `pair_seqs` is 0 where an event is no half of a key change. `sequences` are places in the commit
+    sequence, `times_us` commit times. `before_at` and `after_at` say which row of `before` and
+    `after` an event's image is, -1 for none.
+    """
+
+    schema: TableSchema
+    ops: npt.NDArray[np.uint8]
+    row_ids: npt.NDArray[np.int64]
+    versions: npt.NDArray[np.int64]
+    event_seqs: npt.NDArray[np.int64]
+    pair_seqs: npt.NDArray[np.int64]
+    sequences: npt.NDArray[np.int64]
+    times_us: npt.NDArray[np.int64]
+    before: pa.Table
+    before_at: npt.NDArray[np.int64]
+    after: pa.Table
+    after_at: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+
+def read_events(
+    schema: TableSchema, data: bytes, offsets: Offsets, *, images: bool = True
+) -> Events:
+    """The events at `data[offsets[i]:offsets[i + 1]]`, bare envelopes of one generation.
+
+    Without `images` the tables are empty and every `_at` is -1.
+
+    Raises:
+        EventUnreadable: a message is no event of this schema; the position is in `data`.
+    """
+    places = as_offsets(offsets, len(data))
+    return _read_rows(schema, data, places, images)
+
+
+def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:
+    """Offsets as an int64 array, checked to rise within `size` bytes.
+
+    Raises:
+        EventUnreadable: they do not.
+    """
+    if isinstance(offsets, (bytes, memoryview)):
+        if len(memoryview(offsets).cast("B")) % 8:
+            raise EventUnreadable("its block's offsets are no 8-byte numbers")
+        places = np.frombuffer(offsets, np.dtype("<i8"))
+    else:
+        places = np.asarray(offsets, np.int64)
+    if not len(places) or places[0] < 0 or places[-1] > size or bool((np.diff(places) < 0).any()):
+        raise EventUnreadable("its block's offsets do not fit its bytes")
+    return places
+
+
+def _read_rows(
+    schema: TableSchema, data: bytes, places: npt.NDArray[np.int64], images: bool
+) -> Events:
+    read = codec(schema).read_at
+    tails: list[Tail] = []
+    before: list[Row] = []
+    after: list[Row] = []
+    before_at: list[int] = []
+    after_at: list[int] = []
+    bounds = places.tolist()
+    for start, end in pairwise(bounds):
+        old, new, tail = _read_event(read, bytes(data[start:end]), start)
+        before_at.append(len(before) if old is not None and images else -1)
+        after_at.append(len(after) if new is not None and images else -1)
+        if old is not None and images:
+            before.append(old)
+        if new is not None and images:
+            after.append(new)
+        tails.append(tail)
+    numbers = np.array(tails, np.int64).reshape(len(tails), 7).T
+    return Events(
+        schema=schema,
+        versions=numbers[0],
+        event_seqs=numbers[1],
+        pair_seqs=numbers[2],
+        row_ids=numbers[3],
+        sequences=numbers[4],
+        times_us=numbers[5],
+        ops=numbers[6].astype(np.uint8),
+        before=to_table(schema, before),
+        before_at=np.array(before_at, np.int64),
+        after=to_table(schema, after),
+        after_at=np.array(after_at, np.int64),
+    )
+
+
+def _read_event(read: RowDecoder, message: bytes, at: int) -> tuple[Row | None, Row | None, Tail]:
+    """One event's images and numbers; `at` is where it starts, for the error."""
+    try:
+        old, p = _read_image(read, message, 0)
+        new, p = _read_image(read, message, p)
+    except DECODE_ERRORS as error:
+        raise EventUnreadable(words_of(error), position=at) from None
+    try:
+        tail = read_tail(message[p:])
+    except EventUnreadable as error:
+        raise EventUnreadable(error.why, position=at + p + (error.position or 0)) from None
+    if _IMAGES_OF.get(tail.op) != (old is not None, new is not None):
+        raise EventUnreadable("its op and its images do not go together", position=at)
+    return old, new, tail
+
+
+def _read_image(read: RowDecoder, message: bytes, p: int) -> tuple[Row | None, int]:
+    branch = message[p]
+    if branch == 0:
+        return None, p + 1
+    if branch != 2:
+        raise ValueError("no such union branch")
+    return read(message, p + 1)

@@ -1,0 +1,145 @@
+"""Row images and keys: a row's columns as one bare Avro record, and back.
+
+Many rows go column by column through numpy and Arrow, few go row by row through generated
+Python; both write the same bytes.
+"""
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+import pyarrow as pa
+
+from headwater.schemas.arrow_plain import to_rows, to_table
+from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
+from headwater.schemas.rows_codec import (
+    DECODE_ERRORS,
+    ENCODE_ERRORS,
+    RowDecoder,
+    compile_decoder,
+    compile_encoder,
+)
+from headwater.schemas.tables import TableSchema
+from headwater.schemas.types import Row
+from headwater.schemas.wire import WireField, key_fields, value_fields
+
+
+class ImageCodec:
+    """Images and keys of one generation of one table. Made by `codec`, holds no state."""
+
+    def __init__(self, schema: TableSchema) -> None:
+        self.schema: Final = schema
+        self.fields: Final = value_fields(schema)
+        self._key_fields = key_fields(schema)
+        self._encode = compile_encoder(self.fields, range(len(self.fields)))
+        self._key = compile_encoder(self._key_fields, schema.key_positions, key=True)
+        self._key_of = compile_encoder(self._key_fields, range(len(self._key_fields)), key=True)
+        self._key_values = compile_decoder(self._key_fields)
+        self.read_at: Final = compile_decoder(self.fields)
+        """(bytes, place) -> (row, place behind it); raises rows_codec.DECODE_ERRORS."""
+
+    def encode(self, row: Row) -> bytes:
+        """The image of a row of plain values in schema order.
+
+        Raises:
+            ValueRefused: a value is not of its column's plain type, or NULL in a key column.
+        """
+        if len(row) != len(self.fields):
+            raise SchemaInvalid(
+                f"a row has {len(row)} values, its table {len(self.fields)} columns"
+            )
+        try:
+            return self._encode(row)
+        except ENCODE_ERRORS:
+            raise _refusal(self.fields, row) from None
+
+    def key(self, row: Row) -> bytes:
+        """The key record of a whole row; empty for a table without a key.
+
+        Floats that are equal make equal keys: -0.0 is written as 0.0, any NaN as one.
+        """
+        try:
+            return self._key(row)
+        except ENCODE_ERRORS:
+            raise _refusal(self.fields, row) from None
+
+    def key_of(self, values: Row) -> bytes:
+        """The key record of the key columns' values alone, in key order."""
+        try:
+            return self._key_of(values)
+        except ENCODE_ERRORS:
+            raise _refusal(self._key_fields, values) from None
+
+    def decode(self, image: bytes) -> Row:
+        """The row of an image.
+
+        Raises:
+            EventUnreadable: the bytes are no image of this schema.
+        """
+        return _decoded(self.read_at, image)
+
+    def decode_key(self, key: bytes) -> Row:
+        """The values of a key record, in key order.
+
+        Raises:
+            EventUnreadable: the bytes are no key of this schema.
+        """
+        return _decoded(self._key_values, key)
+
+    def encode_columns(self, data: pa.Table) -> pa.BinaryArray:
+        """The images of a table of inner Arrow columns in schema order.
+
+        Raises:
+            ValueRefused: a value is out of its column's range, or NULL in a key column.
+        """
+        return pa.array([self.encode(row) for row in to_rows(self.schema, data)], pa.binary())
+
+    def keys_columns(self, data: pa.Table) -> pa.BinaryArray | None:
+        """The keys of the same table's rows; None for a table without a key."""
+        if not self.schema.key:
+            return None
+        return pa.array([self.key(row) for row in to_rows(self.schema, data)], pa.binary())
+
+    def decode_columns(self, images: pa.BinaryArray) -> pa.Table:
+        """The rows of many images as inner Arrow columns.
+
+        Raises:
+            EventUnreadable: an image is null, or no image of this schema.
+        """
+        return to_table(self.schema, [self.decode(image) for image in images.to_pylist()])
+
+
+@lru_cache(maxsize=512)
+def codec(schema: TableSchema) -> ImageCodec:
+    """The codec of a schema, compiled once and kept."""
+    return ImageCodec(schema)
+
+
+def _decoded(read: RowDecoder, data: bytes) -> Row:
+    try:
+        row, end = read(data, 0)
+    except DECODE_ERRORS as error:
+        raise EventUnreadable(words_of(error)) from None
+    if end != len(data):
+        raise EventUnreadable(f"{len(data) - end} bytes are left over", position=end)
+    return row
+
+
+def words_of(error: Exception) -> str:
+    """What was wrong with bytes that a generated decoder refused."""
+    return "the bytes end too soon" if isinstance(error, (IndexError, struct.error)) else str(error)
+
+
+def _refusal(fields: Sequence[WireField], row: Row) -> ValueRefused:
+    """Which value an encoder stumbled over; it said only that one was wrong."""
+    for i, field in enumerate(fields):
+        value = row[i]
+        try:
+            compile_encoder([field], [i])(row)
+        except OverflowError:
+            return ValueRefused(field.name, value, f"is out of range of {field.type}")
+        except ENCODE_ERRORS:
+            why = "is not allowed in a key" if value is None else f"is no plain {field.type}"
+            return ValueRefused(field.name, value, why)
+    raise AssertionError("a row that cannot be encoded holds a value that cannot")
