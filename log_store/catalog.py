@@ -171,6 +171,10 @@ class CatalogEvent:
 class NameTaken(ValueError):
     """Two live objects under one name; the commit that asked for it came second."""
 
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} {name} exists")
+        self.kind, self.name = kind, name
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -193,9 +197,19 @@ class Catalog:
         Raises:
             NameTaken: a live object of that kind has the name; nothing is changed.
         """
+        applied = self.replay((sequence, time_us, event) for event in events)
+        return replace(applied, sequence=sequence)
+
+    def replay(self, events: Iterable[tuple[int, int, CatalogEvent]]) -> "Catalog":
+        """The catalog after the events of many commits, each with its sequence and time.
+
+        Raises:
+            NameTaken: a live object of that kind has the name; nothing is changed.
+        """
         objects, names = dict(self.objects), dict(self.names)
         consumers = dict(self.consumers_by_stream)
-        for event in events:
+        sequence = self.sequence
+        for sequence, time_us, event in events:
             value = _stamped(event.value, sequence, time_us)
             slot = (value.kind, value.id)
             old = objects.get(slot)
@@ -203,7 +217,7 @@ class Catalog:
                 names.pop(name, None)
             if (name := _name_of(value)) is not None:
                 if name in names:
-                    raise NameTaken(f"{value.kind} {name[2]} exists")
+                    raise NameTaken(value.kind, getattr(value, "name", name[2]))
                 names[name] = value.id
             objects[slot] = value
             if isinstance(value, ConsumerObject) and old is None:

@@ -268,7 +268,7 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         try:
             catalog = catalog.apply(place, time_us, batch.catalog)
         except NameTaken as taken:
-            raise WriteConflict("name", str(taken).split(" ", 1)[1], "was taken") from taken
+            raise WriteConflict("name", f"{taken.name} of a {taken.kind}", "was taken") from taken
         created = _created(batch, latest, place, time_us)
     assemblies: dict[int, TableAssembly] = {}
     versions: dict[int, int] = {}
