@@ -247,8 +247,8 @@ def targets_of(model: Model, made: Plan) -> set[int]:
 def inverse(model: Model, tables: set[int], place: State) -> dict[int, Sequence[Event]]:
     """The changes that put tables back to a place, in today's columns, under old row ids.
 
-    Deletes first, then updates and inserts, each in row id order; a row whose key comes back is
-    a key change: its d stands with the deletes.
+    Deletes first, then the old halves of key changes, updates and new halves, inserts; each in
+    row id order.
     """
     made: dict[int, Sequence[Event]] = {}
     for table_id in sorted(tables):
@@ -260,23 +260,25 @@ def inverse(model: Model, tables: set[int], place: State) -> dict[int, Sequence[
 
         now = {row: today(image) for row, (_, image) in model.state.rows[table_id].items()}
         then = {row: today(image) for row, (_, image) in place.rows.get(table_id, {}).items()}
-        deletes: list[Event] = []
-        others: list[Event] = []
+        gone: list[Event] = []
+        halves: list[Event] = []
+        updates: list[Event] = []
+        inserts: list[Event] = []
         for row in sorted(now.keys() | then.keys()):
             old, new = now.get(row), then.get(row)
             if old == new:
                 continue
             if new is None:
-                deletes.append(Event("d", row, old, None))
+                gone.append(Event("d", row, old, None))
             elif old is None:
-                others.append(Event("c", row, None, new))
+                inserts.append(Event("c", row, None, new))
             elif key_of(table, old) == key_of(table, new):
-                others.append(Event("u", row, old, new))
+                updates.append(Event("u", row, old, new))
             else:
-                deletes.append(Event("d", row, old, None, half=True))
-                others.append(Event("c", row, None, new, half=True))
-        if deletes or others:
-            made[table_id] = deletes + others
+                halves.append(Event("d", row, old, None, half=True))
+                updates.append(Event("c", row, None, new, half=True))
+        if events := gone + halves + updates + inserts:
+            made[table_id] = events
     return made
 
 
