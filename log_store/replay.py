@@ -18,11 +18,10 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 # The stubs leave the element types of Arrow's functions open; those used here give booleans.
-_call = cast(
-    Callable[[str, list[object]], pa.BooleanArray], getattr(pyarrow.compute, "call_function")
-)
+_call = cast(Callable[[str, list[object]], pa.BooleanArray], pyarrow.compute.call_function)
 # Images held beyond what the last clean-up left; below this a clean-up is not worth its cost.
 _SLACK_ROWS = 262_144
+_MOST_CHUNKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,9 @@ def overlaid(row_ids: I64, data: pa.Table, images: Images) -> tuple[I64, pa.Tabl
     both = pa.concat_tables([data, images.data])
     if not (len(rows) == both.num_rows and is_range(rows)):
         both = both.combine_chunks().take(rows)
+    elif both.column(0).num_chunks > _MOST_CHUNKS:
+        # Rows were only added, which copies nothing, until reads would pay for it.
+        both = both.combine_chunks()
     return ids, both, origin, new
 
 

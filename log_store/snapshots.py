@@ -78,7 +78,7 @@ def kept_batches(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
     versions = pa.array(snapshot.versions, type=pa.int64())
     metadata = {_GENERATION: str(snapshot.schema.number).encode()}
     table = pa.table([ids, versions, *snapshot.data.columns], names=names, metadata=metadata)
-    yield from table.to_batches(max_chunksize=_BATCH_ROWS)
+    yield from table.combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
 
 
 def kept_snapshot(of: TableObject, version: int, batches: Iterable[pa.RecordBatch]) -> Snapshot:

@@ -58,14 +58,14 @@ def snapshot(
     wanted = _version(view, table, version)
     if cache is not None and (held := cache.get(table, wanted, of.schema)) is not None:
         return held
-    for start in _starts(view, of, wanted, cache):
+    for start in starts(view, of, wanted, cache):
         try:
             base = start.load()
         except LogDamaged:
             if not start.droppable:
                 raise
             continue
-        found = _replayed(view, base, wanted)
+        found = replayed(view, base, wanted)
         if cache is not None:
             cache.put(found)
             if start.events > max(len(found) // _KEEP_SHARE, _KEEP_LEAST):
@@ -120,7 +120,7 @@ def diff(view: View, table: int, start: int, end: int) -> Diff:
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class Start:
     """Something to replay from: what it costs in all, and how many events that includes."""
 
     cost: float
@@ -141,7 +141,7 @@ def _version(view: View, table: int, version: int | None) -> int:
     return version
 
 
-def _starts(view: View, of: TableObject, wanted: int, cache: SnapshotCache | None) -> list[_Start]:
+def starts(view: View, of: TableObject, wanted: int, cache: SnapshotCache | None) -> list[Start]:
     """Every way to the version wanted, cheapest first."""
     table, head = of.id, view.head(of.id)
 
@@ -150,13 +150,13 @@ def _starts(view: View, of: TableObject, wanted: int, cache: SnapshotCache | Non
         return None if row is None else row.event_seq
 
     goal = event_seq(wanted) or 0
-    found: list[_Start] = []
+    found: list[Start] = []
 
     def offer(version: int, fixed: float, load: Callable[[], Snapshot], *, kept: bool) -> None:
         here = event_seq(version)
         if here is not None:
             events = abs(goal - here)
-            found.append(_Start(fixed + _EVENT * events, events, load, kept))
+            found.append(Start(fixed + _EVENT * events, events, load, kept))
 
     offer(0, 0, lambda: no_rows(table, 0, of.schema), kept=False)
     rows = view.row_count(table)
@@ -178,7 +178,7 @@ def _held(held: Snapshot, of: TableObject) -> Callable[[], Snapshot]:
     return lambda: held.in_schema(of.schema)
 
 
-def _replayed(view: View, base: Snapshot, wanted: int) -> Snapshot:
+def replayed(view: View, base: Snapshot, wanted: int) -> Snapshot:
     """A snapshot moved to another version, along the log in either direction."""
     if base.version == wanted:
         return base

@@ -1,0 +1,50 @@
+"""A stream's window of a million changes, to Arrow and to Python tuples."""
+
+from benchmarks.common import Figure, cpu_s, interleaved, main, scratch
+from benchmarks.histories import mixed
+
+
+def figures(quick: bool) -> list[Figure]:
+    """CPU per change, beside a bare walk over the log's blocks."""
+    changes = 100_000 if quick else 1_000_000
+    with scratch() as folder:
+        db, table, count = mixed(str(folder / "store"), changes)
+        stream = db.create_stream("all_orders", on="orders", at=0)
+
+        def scan() -> None:
+            with db.session.view() as view:
+                for _ in view.blocks(table.id, 0, view.head(table.id).version):
+                    pass
+
+        def tuples() -> None:
+            for batch in stream.batches():
+                columns = [column.to_pylist() for column in batch.columns]
+                for _ in zip(*columns, strict=True):
+                    pass
+
+        found = interleaved(
+            3,
+            {
+                "arrow": lambda: cpu_s(stream.arrow),
+                "tuples": lambda: cpu_s(tuples),
+                "floor": lambda: cpu_s(scan),
+            },
+        )
+        db.close()
+    us = {name: seconds / count * 1e6 for name, seconds in found.items()}
+    note = f"{count:,} changes: inserts, 20% updates, 5% deletes, 1,000 a commit"
+    return [
+        Figure(
+            name=f"stream read to {name}, CPU per change",
+            unit="us",
+            value=us[name],
+            target=target,
+            floor=us["floor"],
+            note=f"{note}; floor: reading the log's blocks",
+        )
+        for name, target in (("arrow", 0.5), ("tuples", 1.0))
+    ]
+
+
+if __name__ == "__main__":
+    main(figures)

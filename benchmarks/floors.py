@@ -1,0 +1,107 @@
+"""What cannot be beaten: the same bytes through RocksDB or a file, with nothing of ours around."""
+
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from rocksdict import AccessType, Options, Rdict, WriteBatch
+
+from headwater.log_store.port import View
+from headwater.schemas.images import codec
+
+_BATCH = 1000
+_FAMILIES = ("log", "cur", "pk")
+
+
+@dataclass(frozen=True, slots=True)
+class Puts:
+    """Keys and values, as the store has them, by column family."""
+
+    log: list[tuple[bytes, bytes]]
+    cur: list[tuple[bytes, bytes]]
+    pk: list[tuple[bytes, bytes]]
+
+
+def real_bytes(view: View, table: int) -> Puts:
+    """Every event, current row and key of a table, each under a key as long as a store needs."""
+    return Puts(list(_events(view, table)), list(_rows(view, table)), list(_keys(view, table)))
+
+
+def _events(view: View, table: int) -> Iterator[tuple[bytes, bytes]]:
+    head = view.head(table).version
+    ordinal = 0
+    for block in view.blocks(table, -1, head):
+        bounds = np.frombuffer(block.offsets, dtype="<i8").tolist()
+        for start, end in pairwise(bounds):
+            yield _key(table, block.version, ordinal), bytes(block.data[start:end])
+            ordinal += 1
+
+
+def _rows(view: View, table: int) -> Iterator[tuple[bytes, bytes]]:
+    for block in view.scan(table):
+        for row_id, stored in zip(block.row_ids, block.stored, strict=True):
+            head = stored.version.to_bytes(8, "big") + stored.schema_id.to_bytes(4, "big")
+            yield _key(table, row_id), head + stored.image
+
+
+def _keys(view: View, table: int) -> Iterator[tuple[bytes, bytes]]:
+    of = view.catalog.table(table)
+    for block in view.scan(table):
+        for row_id, stored in zip(block.row_ids, block.stored, strict=True):
+            images = codec(of.schema_of(stored.schema_id))
+            key = images.key(images.decode(stored.image))
+            yield table.to_bytes(4, "big") + key, row_id.to_bytes(8, "big")
+
+
+def _key(table: int, *numbers: int) -> bytes:
+    return table.to_bytes(4, "big") + b"".join(number.to_bytes(8, "big") for number in numbers)
+
+
+def put_all(folder: Path, puts: Puts) -> float:
+    """CPU seconds of one raw put for each entry, in batches of 1000 rows, flushed and closed."""
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    families = {name: Options(raw_mode=True) for name in _FAMILIES}
+    start = time.process_time()
+    db = Rdict(str(folder), options, families, AccessType.read_write())
+    handles = [db.get_column_family_handle(name) for name in _FAMILIES]
+    columns = list(zip(handles, (puts.log, puts.cur, puts.pk), strict=True))
+    for first in range(0, len(puts.log), _BATCH):
+        batch = WriteBatch(raw_mode=True)
+        for handle, entries in columns:
+            for key, value in entries[first : first + _BATCH]:
+                batch.put(key, value, handle)
+        db.write(batch)
+    db.flush_wal(True)
+    del handles, columns
+    db.close()
+    return time.process_time() - start
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """One append and fdatasync: seconds by the clock and of CPU, medians."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def flush(folder: Path, size: int, times: int) -> Flush:
+    """Append `size` bytes to a file and make them durable, over and over."""
+    walls: list[float] = []
+    data = os.urandom(size)
+    with (folder / "floor").open("ab", buffering=0) as file:
+        cpu = time.process_time()
+        for _ in range(times):
+            start = time.perf_counter()
+            file.write(data)
+            os.fdatasync(file.fileno())
+            walls.append(time.perf_counter() - start)
+        cpu = time.process_time() - cpu
+    return Flush(statistics.median(walls), cpu / times)
