@@ -22,6 +22,8 @@ _call = cast(Callable[[str, list[object]], pa.BooleanArray], pyarrow.compute.cal
 # Images held beyond what the last clean-up left; below this a clean-up is not worth its cost.
 _SLACK_ROWS = 262_144
 _MOST_CHUNKS = 64
+# Row ids may spread over this many times their number before they are sorted instead.
+_SPARSE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,17 @@ def is_range(numbers: I64) -> bool:
 
 def first_of_each(row_ids: I64) -> I64:
     """Where each row id stands first, by rising row id."""
+    count = len(row_ids)
     if _rises(row_ids):
-        return np.arange(len(row_ids), dtype=np.int64)
-    return np.unique(row_ids, return_index=True)[1].astype(np.int64, copy=False)
+        return np.arange(count, dtype=np.int64)
+    low = int(row_ids.min())
+    span = int(row_ids.max()) - low + 1
+    if span > _SPARSE * count:
+        return np.unique(row_ids, return_index=True)[1].astype(np.int64, copy=False)
+    # A slot per row id, no sort; of several places assigned to one slot the last one stays.
+    places = np.full(span, -1, dtype=np.int64)
+    places[row_ids[::-1] - low] = np.arange(count - 1, -1, -1, dtype=np.int64)
+    return places[places >= 0]
 
 
 def last_of_each(row_ids: I64) -> I64:

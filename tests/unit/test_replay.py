@@ -51,6 +51,16 @@ def test_first_and_last_stand_by_rising_row_id() -> None:
     assert first_of_each(i64()).tolist() == last_of_each(i64()).tolist() == []
 
 
+@given(st.lists(st.integers(0, 9)), st.sampled_from([1, 1000]))
+def test_close_and_far_row_ids_are_told_apart_alike(numbers: list[int], stride: int) -> None:
+    row_ids = i64(*(number * stride for number in numbers))
+
+    firsts = {number: numbers.index(number) for number in sorted(numbers)}
+    lasts = {number: place for place, number in enumerate(numbers)}
+    assert first_of_each(row_ids).tolist() == list(firsts.values())
+    assert last_of_each(row_ids).tolist() == [lasts[number] for number in sorted(lasts)]
+
+
 def test_the_last_image_of_a_row_wins_and_none_is_an_image_too() -> None:
     fold = Fold(EMPTY, last=True)
 
