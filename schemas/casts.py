@@ -47,7 +47,7 @@ def _number(value: object, what: str) -> int | Decimal:
     return number
 
 
-def _scaled(number: int | Decimal, scale: int, what: str) -> int:
+def scaled(number: int | Decimal, scale: int, what: str) -> int:
     """The unscaled int, rounded half away from zero. Never builds a number of silly length."""
     if isinstance(number, int):
         if number.bit_length() > 140:
@@ -68,7 +68,7 @@ def to_int(type_: SqlType, value: object) -> Plain:
     if type(value) is int:
         number = value
     else:
-        number = _scaled(_number(value, str(type_)), 0, str(type_))
+        number = scaled(_number(value, str(type_)), 0, str(type_))
     if not INT64_LOW <= number <= INT64_HIGH:
         raise Unfit(f"is out of range of {type_} (64 bits)")
     return number
@@ -76,7 +76,7 @@ def to_int(type_: SqlType, value: object) -> Plain:
 
 def to_decimal(type_: SqlType, value: object) -> Plain:
     """An unscaled int of at most the column's precision."""
-    number = _scaled(_number(value, str(type_)), type_.scale or 0, str(type_))
+    number = scaled(_number(value, str(type_)), type_.scale or 0, str(type_))
     if abs(number) >= 10 ** (type_.precision or 38):
         raise Unfit(f"is out of range of {type_}")
     return number

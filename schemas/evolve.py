@@ -236,7 +236,7 @@ def _narrowing(old: SqlType, new: SqlType) -> str:
             longer = new.length is None or (old.length is not None and new.length >= old.length)
             return "" if longer else "values may be longer than that"
         case Kind.DECIMAL:
-            same = (old.precision, old.scale) == (new.precision, new.scale)
-            return "" if same else "readers would misplace the decimal point in old events"
+            alike = (old.precision, old.scale) == (new.precision, new.scale)
+            return "" if alike else "readers would misplace the decimal point in old events"
         case _:
             return "" if old.precision == new.precision else "its unit on the log would change"

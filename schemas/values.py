@@ -6,12 +6,18 @@ parses, fractions of a second beyond the column's precision are cut off. What ha
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
+from typing import cast
 
+import pyarrow as pa
+
+from headwater.schemas.arrow_casts import cast_column, plain_arrow
+from headwater.schemas.arrow_plain import arrow_schema, to_array
 from headwater.schemas.casts import ASSIGN, Unfit
-from headwater.schemas.errors import EventUnreadable, ValueRefused
-from headwater.schemas.tables import Column
+from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
+from headwater.schemas.tables import Column, TableSchema
 from headwater.schemas.types import JSON_KINDS, Kind, Plain, SqlType
 
 _WIDE = Context(prec=40)  # the default one rounds to 28 digits
@@ -87,3 +93,91 @@ def _json(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise EventUnreadable(f"{text[:40]!r} is no JSON") from None
+
+
+def to_inner(schema: TableSchema, data: pa.Table, *, first_row: int = 0) -> pa.Table:
+    """Any Arrow table with these column names as inner columns in schema order.
+
+    A column that is missing takes its default, else NULL; one that has a default of the commit's
+    clock or AUTOINCREMENT stays NULL for the caller to fill. `first_row` is added to the rows that
+    errors name.
+
+    Raises:
+        SchemaInvalid: a column twice, or one that the table has not.
+        ValueRefused: as `to_plain`, with row and column.
+    """
+    given: dict[int, pa.ChunkedArray] = {}
+    for name, values in zip(data.column_names, data.columns, strict=True):
+        position = schema.position(name)
+        if position is None:
+            raise SchemaInvalid(f"there is no column {name}; there are {', '.join(schema.names)}")
+        if position in given:
+            raise SchemaInvalid(f"column {name} is given twice")
+        given[position] = values
+    columns: list[pa.ChunkedArray] = []
+    for position, column in enumerate(schema.columns):
+        values = given.get(position)
+        if values is not None:
+            columns.append(_assigned(column, values, first_row))
+        else:
+            columns.append(_default(column, data.num_rows, first_row))
+    return pa.Table.from_arrays(columns, schema=arrow_schema(schema))
+
+
+def _assigned(column: Column, values: pa.ChunkedArray, row: int) -> pa.ChunkedArray:
+    chunks: list[pa.Array] = []
+    for chunk in values.chunks:
+        chunks.append(_assigned_chunk(column, chunk, row))
+        row += len(chunk)
+    return pa.chunked_array(chunks, column.type.arrow)
+
+
+def _assigned_chunk(column: Column, chunk: pa.Array, row: int) -> pa.Array:
+    values = plain_arrow(chunk)
+    made = cast_column(column.type, values)
+    if made is None:
+        made = to_array(column.type, _one_by_one(column, values, row))
+    if made.null_count and not column.nullable:
+        first = made.is_null().index(True).as_py()
+        to_plain(column, None, row=row + cast(int, first))
+    return made
+
+
+def _one_by_one(column: Column, values: pa.Array, row: int) -> list[Plain]:
+    plains: list[Plain] = []
+    for i in range(len(values)):
+        try:
+            value: object = values[i].as_py()
+        except (ValueError, OverflowError):
+            why = f"is no {column.type}"
+            raise ValueRefused(column.name, values[i], why, row=row + i) from None
+        plains.append(None if value is None else to_plain(column, value, row=row + i))
+    return plains
+
+
+def _default(column: Column, count: int, row: int) -> pa.ChunkedArray:
+    filled_later = column.default_call is not None or column.auto is not None
+    if column.default is None:
+        if not (column.nullable or filled_later) and count:
+            to_plain(column, None, row=row)
+        made = pa.nulls(count, column.type.arrow)
+    else:
+        made = pa.repeat(to_array(column.type, [column.default])[0], count)
+    return pa.chunked_array([made], column.type.arrow)
+
+
+def to_outer(schema: TableSchema | Sequence[SqlType], data: pa.Table) -> pa.Table:
+    """Inner columns as users see them: TIMESTAMP_LTZ is timestamp[us, UTC], the rest unchanged.
+
+    Raises:
+        EventUnreadable: a text on the log is no timestamp. Headwater writes none such.
+    """
+    types = [c.type for c in schema.columns] if isinstance(schema, TableSchema) else schema
+    for i, type_ in enumerate(types):
+        if type_.kind is Kind.TIMESTAMP_LTZ:
+            try:
+                seen = data.column(i).cast(pa.timestamp("us", "UTC"))
+            except pa.ArrowInvalid as error:
+                raise EventUnreadable(f"a text is no timestamp: {error}") from None
+            data = data.set_column(i, data.field(i).name, seen)
+    return data
