@@ -8,6 +8,7 @@ the place in the commit sequence that dropped them.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import groupby
 from typing import ClassVar
 
 from headwater.schemas.tables import TableSchema
@@ -209,19 +210,22 @@ class Catalog:
         objects, names = dict(self.objects), dict(self.names)
         consumers = dict(self.consumers_by_stream)
         sequence = self.sequence
-        for sequence, time_us, event in events:
-            value = _stamped(event.value, sequence, time_us)
-            slot = (value.kind, value.id)
-            old = objects.get(slot)
-            if old is not None and (name := _name_of(old)) is not None:
-                names.pop(name, None)
-            if (name := _name_of(value)) is not None:
-                if name in names:
-                    raise NameTaken(value.kind, getattr(value, "name", name[2]))
-                names[name] = value.id
-            objects[slot] = value
-            if isinstance(value, ConsumerObject) and old is None:
-                consumers[value.stream] = (*consumers.get(value.stream, ()), value.id)
+        for sequence, commit in groupby(events, key=lambda placed: placed[0]):
+            values = [_stamped(event.value, place, time_us) for place, time_us, event in commit]
+            # All names are given up before any is taken: two tables may swap theirs.
+            for value in values:
+                _give_up(names, objects.get((value.kind, value.id)))
+            for value in values:
+                slot = (value.kind, value.id)
+                old = objects.get(slot)
+                _give_up(names, old)
+                if (name := _name_of(value)) is not None:
+                    if name in names:
+                        raise NameTaken(value.kind, getattr(value, "name", name[2]))
+                    names[name] = value.id
+                objects[slot] = value
+                if isinstance(value, ConsumerObject) and old is None:
+                    consumers[value.stream] = (*consumers.get(value.stream, ()), value.id)
         return Catalog(sequence, objects, names, consumers)
 
     def get(self, kind: str, object_id: int) -> CatalogObject | None:
@@ -267,11 +271,20 @@ class Catalog:
 
     def tables(self) -> list[TableObject]:
         """Live tables in order of creation."""
-        return [v for v in self.all("table") if isinstance(v, TableObject) and not v.dropped_at]
+        found = (v for v in self.all("table") if isinstance(v, TableObject))
+        return [table for table in found if table.dropped_at is None]
 
     def streams(self) -> list[StreamObject]:
         """Live streams in order of creation."""
-        return [v for v in self.all("stream") if isinstance(v, StreamObject) and not v.dropped_at]
+        found = (v for v in self.all("stream") if isinstance(v, StreamObject))
+        return [stream for stream in found if stream.dropped_at is None]
+
+
+def _give_up(names: dict[tuple[str, int, str], int], value: CatalogObject | None) -> None:
+    """Free the name an object holds, unless another has taken it since."""
+    name = None if value is None else _name_of(value)
+    if name is not None and value is not None and names.get(name) == value.id:
+        del names[name]
 
 
 def _name_of(value: CatalogObject) -> tuple[str, int, str] | None:

@@ -1,0 +1,178 @@
+"""The changes a transaction has staged for one table: in memory, or beyond that on disk.
+
+Bulk runs go to one unnamed temporary file once they pass `IN_MEMORY` bytes, each as one Arrow
+record batch, so that a commit of any size holds little memory. What a statement added can be
+dropped again; its bytes in the file are then just never read.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, cast
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.log_store.changes import Columns, RowChange, Rows, Segment
+
+IN_MEMORY: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One segment: held in memory, or `size` bytes at `start` of the file.
+
+    `pair`, if not 0, is the distance to the other half for every change in it.
+    """
+
+    count: int
+    held: Segment | None
+    schema: pa.Schema | None = None
+    start: int = 0
+    size: int = 0
+    pair: int = 0
+
+
+Mark = tuple[int, list[RowChange], int]
+
+
+class Spool:
+    """Staged segments in order; iterate it as often as needed."""
+
+    __slots__ = ("_entries", "_file", "_held", "_length", "_tail")
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._tail: list[RowChange] = []
+        self._file: int | None = None
+        self._held = 0
+        self._length = 0
+
+    def row(self, change: RowChange) -> None:
+        """Add one change at the end."""
+        self._tail.append(change)
+
+    def rows(self, changes: Sequence[RowChange]) -> None:
+        """Add a few changes at the end."""
+        self._tail.extend(changes)
+
+    def write(self, columns: Columns, pair: int = 0) -> Entry:
+        """Keep a bulk segment without giving it a place in the order yet; see `place`."""
+        size = _size(columns)
+        if self._held + size <= IN_MEMORY:
+            self._held += size
+            return Entry(len(columns), columns, pair=pair)
+        batch = _to_batch(columns)
+        # The stubs do not know serialize().
+        data = cast(pa.Buffer, batch.serialize())
+        if self._file is None:
+            self._file = _unnamed_file()
+        start = self._length
+        self._length += data.size
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._file, view, self._length - len(view))
+            view = view[written:]
+        return Entry(len(columns), None, batch.schema, start, data.size, pair)
+
+    def place(self, entries: Sequence[Entry]) -> int:
+        """Put kept segments at the end, in this order; returns the first one's number."""
+        if self._tail:
+            self._entries.append(Entry(len(self._tail), Rows(self._tail)))
+            self._tail = []
+        first = len(self._entries)
+        self._entries.extend(entries)
+        return first
+
+    def get(self, entry: Entry) -> Segment:
+        """A segment's changes, read back if they are on disk."""
+        segment = entry.held
+        if segment is None:
+            assert self._file is not None and entry.schema is not None
+            data = os.pread(self._file, entry.size, entry.start)
+            segment = _from_batch(pa.ipc.read_record_batch(pa.py_buffer(data), entry.schema))
+        if entry.pair and isinstance(segment, Columns):
+            return replace(segment, pairs=np.full(len(segment), entry.pair, np.int64))
+        return segment
+
+    def __iter__(self) -> Iterator[Segment]:
+        for entry in self._entries:
+            yield self.get(entry)
+        if self._tail:
+            yield Rows(self._tail)
+
+    def mark(self) -> Mark:
+        """Where the order ends now."""
+        return len(self._entries), self._tail, len(self._tail)
+
+    def undo(self, mark: Mark) -> None:
+        """Drop everything that was placed after a mark."""
+        entries, tail, length = mark
+        del self._entries[entries:]
+        self._tail = tail
+        del tail[length:]
+
+    def close(self) -> None:
+        """Give the file back. A second call does nothing."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _unnamed_file() -> int:
+    handle, path = tempfile.mkstemp(prefix="headwater-")
+    os.unlink(path)
+    return handle
+
+
+_FIELDS = (
+    ("ops", pa.uint8()),
+    ("row_ids", pa.int64()),
+    ("before", pa.binary()),
+    ("after", pa.binary()),
+    ("old_keys", pa.binary()),
+    ("new_keys", pa.binary()),
+    ("seen", pa.int64()),
+    ("pairs", pa.int64()),
+)
+
+
+def _size(columns: Columns) -> int:
+    images = (columns.before, columns.after, columns.old_keys, columns.new_keys)
+    size = sum(image.nbytes for image in images if image is not None)
+    return size + columns.ops.nbytes + columns.row_ids.nbytes
+
+
+def _to_batch(columns: Columns) -> pa.RecordBatch:
+    arrays: list[pa.Array] = []
+    fields: list[pa.Field] = []
+    for name, kind in _FIELDS:
+        value = getattr(columns, name)
+        if value is not None:
+            arrays.append(value if isinstance(value, pa.Array) else pa.array(value, kind))
+            fields.append(pa.field(name, kind))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _from_batch(batch: pa.RecordBatch) -> Columns:
+    def images(name: str) -> pa.BinaryArray | None:
+        at = batch.schema.get_field_index(name)
+        return None if at < 0 else cast(pa.BinaryArray, batch.column(at))
+
+    def numbers(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+        at = batch.schema.get_field_index(name)
+        return None if at < 0 else batch.column(at).to_numpy()
+
+    row_ids = numbers("row_ids")
+    assert row_ids is not None
+    return Columns(
+        batch.column(0).to_numpy(),
+        row_ids,
+        images("before"),
+        images("after"),
+        images("old_keys"),
+        images("new_keys"),
+        numbers("seen"),
+        numbers("pairs"),
+    )
