@@ -144,6 +144,34 @@ def test_a_cache_made_before_a_schema_change_serves_after_it(orders: History) ->
         assert snapshot(old, orders.table.id, 5, cache=cache).data.column_names == ["id", "name"]
 
 
+def test_a_cache_made_after_a_schema_change_does_not_serve_a_view_from_before(
+    orders: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "_CACHED_ROW", -1000.0)
+    cache = SnapshotCache()
+    with orders.log.view() as old:
+        orders.alter(rename_column(orders.schema, "name", "title"))
+        with orders.log.view() as view:
+            snapshot(view, orders.table.id, 5, cache=cache)
+
+        for version in (4, 5):
+            taken = snapshot(old, orders.table.id, version, cache=cache)
+            assert taken.data.column_names == ["id", "name"]
+
+
+def test_the_head_does_not_start_from_what_lost_its_rows_versions(
+    orders: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "_CACHED_ROW", -1000.0)
+    cache = SnapshotCache()
+    with orders.log.view() as view:
+        cache.put(replace(snapshot(view, orders.table.id, 3), versions=None))
+
+        head = snapshot(view, orders.table.id, cache=cache)
+
+    assert head.versions is not None
+
+
 def test_the_cache_lets_go_of_what_was_used_longest_ago(orders: History) -> None:
     with orders.log.view() as view:
         some = [snapshot(view, orders.table.id, version) for version in (1, 2, 3)]
