@@ -5,6 +5,7 @@ Reads through a view only, so it says the same of every adapter, and beside a ru
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -51,7 +52,7 @@ def examine(view: View) -> Iterator[Check]:
     for stream in view.catalog.streams():
         for consumer in view.catalog.consumers(stream.id):
             name = f"{stream.name} > {_consumer_name(view, consumer)}"
-            yield _guarded("watermark", name, lambda c=consumer: check_watermark(view, c))
+            yield _guarded("watermark", name, partial(check_watermark, view, consumer))
 
 
 def _table_checks(view: View, of: TableObject) -> Iterator[Check]:
