@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support_history import History, contents, history
 
-from headwater.log_store import state
+from headwater.log_store import snapshots, state
 from headwater.log_store.errors import LogDamaged, OutsideHistory
 from headwater.log_store.port import Log, View
 from headwater.log_store.snapshots import Snapshot, SnapshotCache, kept_batches, kept_snapshot
@@ -251,6 +252,44 @@ def test_a_long_replay_is_kept_for_the_next_one(
         snapshot(view, orders.table.id, 2, cache=cache)
     with orders.log.view() as view:
         assert view.snapshot_versions(orders.table.id) == [2]
+
+
+def test_kept_batches_are_the_same_where_no_row_changed(
+    orders: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "_BATCH_ROWS", 4)
+    for n in range(100, 130):
+        orders.insert((n, "x"))
+    before = orders.commit()
+    orders.update(12, (107, "y"))
+    orders.delete(21)
+    after = orders.commit()
+
+    with orders.log.view() as view:
+        old, new = (
+            list(kept_batches(forward(view, orders.table.id, version)))
+            for version in (before, after)
+        )
+
+    assert len(old) == len(new) == 9
+    changed = [n for n, (a, b) in enumerate(zip(old, new, strict=True)) if not a.equals(b)]
+    assert changed == [12 // 4, 21 // 4]
+    assert sum(batch.num_rows for batch in new) == len(orders.rows)
+
+
+@pytest.mark.parametrize("ids", [[], [1], [65_536], [65_535, 65_536], [10**12, 10**12 + 1]])
+def test_no_kept_batch_is_lost_or_empty(orders: History, ids: list[int]) -> None:
+    with orders.log.view() as view:
+        some = snapshot(view, orders.table.id)
+    row_ids = np.array(ids, dtype=np.int64)
+    data = some.data.take(np.zeros(len(ids), dtype=np.int64))
+    kept = replace(some, row_ids=row_ids, data=data, versions=row_ids)
+
+    batches = list(kept_batches(kept))
+
+    back = kept_snapshot(orders.table, 5, iter(batches))
+    assert back.row_ids.tolist() == ids
+    assert all(batch.num_rows for batch in batches)
 
 
 def test_only_a_snapshot_that_knows_its_rows_versions_is_kept(orders: History) -> None:
