@@ -72,7 +72,7 @@ def _runs(blocks: Iterator[Block], batch_rows: int) -> Iterator[list[Block]]:
     run: list[Block] = []
     rows = size = 0
     for block in blocks:
-        count = len(block.offsets) // 8 - 1
+        count = memoryview(block.offsets).nbytes // 8 - 1
         if run and (
             run[0].schema_id != block.schema_id
             or rows + count > batch_rows
