@@ -1,0 +1,190 @@
+"""The rows of a window, a bounded batch at a time.
+
+ALL and INSERT ONLY hold one batch; NET holds the rows that the window touched.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.consumers.captures import (
+    Changes,
+    CommitIds,
+    captured_changes,
+    initial_rows,
+    stream_rows,
+    touched,
+)
+from headwater.consumers.errors import StreamStale, below_horizon
+from headwater.consumers.netting import Netting
+from headwater.consumers.positions import horizon
+from headwater.consumers.windows import Window
+from headwater.log_store.catalog import Capture, StreamObject
+from headwater.log_store.port import View
+from headwater.log_store.reader import BATCH_ROWS, read_current
+from headwater.log_store.records import OP_DELETE
+from headwater.log_store.replay import I64
+from headwater.log_store.snapshots import SnapshotCache, empty_table
+from headwater.log_store.state import snapshot
+from headwater.schemas.events import Events
+from headwater.schemas.project import project
+from headwater.schemas.tables import TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How to read a window.
+
+    `more_metadata` adds METADATA$VERSION, COMMIT_TIMESTAMP and TRANSACTION_ID. `schema` is the
+    generation to show (a transaction's own ALTER), None for the view's. `cache` holds snapshots.
+    """
+
+    more_metadata: bool = False
+    schema: TableSchema | None = None
+    cache: SnapshotCache | None = None
+    batch_rows: int = BATCH_ROWS
+
+
+PLAIN = ReadOptions()
+
+
+def read(
+    view: View, stream: StreamObject, window: Window, options: ReadOptions = PLAIN
+) -> Iterator[pa.Table]:
+    """The rows of a window in order, in the inner Arrow types of the table's current schema.
+
+    METADATA$ columns come last. There is no batch without rows, so an empty window gives none.
+
+    Raises:
+        StreamStale: the window starts below the horizon. Nothing was yielded.
+        LogDamaged: at the damaged version; whole batches before it were yielded.
+    """
+    commit_ids = _commit_ids(view) if options.more_metadata else None
+    for changes in read_changes(view, stream, window, options):
+        if len(changes):
+            yield stream_rows(changes, commit_ids)
+
+
+def empty_rows(view: View, stream: StreamObject, options: ReadOptions = PLAIN) -> pa.Table:
+    """No rows, with the columns that `read` gives."""
+    none = np.empty(0, dtype=np.int64)
+    shape = empty_table(options.schema or view.catalog.table(stream.table).schema)
+    changes = Changes(none, none, none, none, none, none, shape, shape)
+    return stream_rows(changes, _commit_ids(view) if options.more_metadata else None)
+
+
+def read_changes(
+    view: View, stream: StreamObject, window: Window, options: ReadOptions = PLAIN
+) -> Iterator[Changes]:
+    """The captured changes of a window, for those who need no rows; see `read`."""
+    if not window or view.catalog.get("table", stream.table) is None:
+        return  # a table that this transaction makes has nothing to read yet
+    first = stream.base if window.initial else window.after
+    kept = horizon(view, stream.table)
+    if first < kept:
+        raise below_horizon(stream.name, "of this window", window.after, kept)
+    if window.initial:
+        yield from _initial(view, stream, window, options)
+    elif stream.capture is Capture.NET:
+        yield from _net(view, stream, window, options)
+    else:
+        earlier = _EarlierHalves(view, stream.table, window, options)
+        for events in _events(view, stream.table, window, options):
+            earlier.version = int(events.versions[0])
+            yield captured_changes(events, stream.capture, earlier)
+
+
+def _events(view: View, table: int, window: Window, options: ReadOptions) -> Iterator[Events]:
+    """The window's events in the schema that is to be shown."""
+    found = read_current(view, table, window.after, window.upto, batch_rows=options.batch_rows)
+    for events in found:
+        if options.schema is None or events.schema.number == options.schema.number:
+            yield events
+        else:
+            yield replace(
+                events,
+                schema=options.schema,
+                before=project(events.before, events.schema, options.schema),
+                after=project(events.after, events.schema, options.schema),
+            )
+
+
+def _initial(
+    view: View, stream: StreamObject, window: Window, options: ReadOptions
+) -> Iterator[Changes]:
+    row = view.version(stream.table, window.upto)
+    if row is None:
+        raise StreamStale(stream.name, f"v{window.upto}, its base, is no longer kept")
+    base = snapshot(view, stream.table, window.upto, cache=options.cache)
+    if options.schema is not None:
+        base = base.in_schema(options.schema)
+    for start in range(0, len(base), options.batch_rows):
+        part = base.data.slice(start, options.batch_rows)
+        row_ids = base.row_ids[start : start + options.batch_rows]
+        yield initial_rows(
+            row_ids, part, version=window.upto, sequence=row.sequence, time_us=row.time_us
+        )
+
+
+def _net(
+    view: View, stream: StreamObject, window: Window, options: ReadOptions
+) -> Iterator[Changes]:
+    netting = Netting(empty_table(options.schema or view.catalog.table(stream.table).schema))
+    for events in _events(view, stream.table, window, options):
+        netting.add(touched(events))
+    yield from netting.batches(options.batch_rows)
+
+
+class _EarlierHalves:
+    """The old images of key changes whose d lies in a batch before that of its c.
+
+    All d of a statement come before all its c, in the same order; so what is asked for rises over
+    the window, and a second reader that lags behind finds it in bounded memory.
+    """
+
+    def __init__(self, view: View, table: int, window: Window, options: ReadOptions) -> None:
+        self._view, self._table = view, table
+        self._window, self._options = window, options
+        self._lagging: Iterator[Events] | None = None
+        self._seqs: I64 = np.empty(0, dtype=np.int64)
+        self._images: pa.Table | None = None
+        # The first version of the batch being read: the halves lie in it, not before.
+        self.version = 0
+
+    def __call__(self, wanted: I64) -> pa.Table:
+        parts: list[pa.Table] = []
+        while len(wanted):
+            if self._images is None or wanted[0] > self._last():
+                self._read_on(int(wanted[0]))
+                continue
+            count = int(np.searchsorted(wanted, self._last(), side="right"))
+            at = np.searchsorted(self._seqs, wanted[:count])
+            parts.append(self._images.take(at))
+            wanted = wanted[count:]
+        return pa.concat_tables(parts).combine_chunks()
+
+    def _last(self) -> int:
+        return int(self._seqs[-1]) if len(self._seqs) else -1
+
+    def _read_on(self, wanted: int) -> None:
+        """Hold the halves of the next batch that has any; start afresh where a gap lies between."""
+        if self._lagging is None:
+            start = Window(self.version - 1, self._window.upto)
+            self._lagging = _events(self._view, self._table, start, self._options)
+        for events in self._lagging:
+            halves = np.flatnonzero((events.ops == OP_DELETE) & (events.pair_seqs != 0))
+            if len(halves) and events.event_seqs[halves[-1]] >= wanted:
+                self._seqs = events.event_seqs[halves]
+                self._images = events.before.take(events.before_at[halves])
+                return
+        raise AssertionError(f"event {wanted}, half of a key change, is not in its commit")
+
+
+def _commit_ids(view: View) -> CommitIds:
+    def look_up(sequences: I64) -> Sequence[str]:
+        found = [view.commit(place) for place in sequences.tolist()]
+        return ["" if commit is None else commit.commit_id for commit in found]
+
+    return look_up

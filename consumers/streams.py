@@ -1,0 +1,328 @@
+"""Streams as statements of a transaction: create, alter, clone, drop.
+
+A stream is a name, a table's id and a base: creating one copies nothing. Everything staged here
+lands with the commit, or not at all.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from headwater.consumers.captures import METADATA, MORE_METADATA
+from headwater.consumers.errors import StreamInvalid, StreamStale, WatermarksDiffer
+from headwater.consumers.positions import (
+    AtStream,
+    AtVersion,
+    Mark,
+    Position,
+    horizon,
+    version_of,
+)
+from headwater.consumers.registration import (
+    check_readable,
+    name_of,
+    new_consumer,
+    position_in,
+    registered,
+    why_stale,
+)
+from headwater.consumers.windows import lowest
+from headwater.log_store.catalog import (
+    Capture,
+    CatalogEvent,
+    ConsumerObject,
+    RewindPolicy,
+    Sharing,
+    StreamObject,
+    TableObject,
+)
+from headwater.log_store.records import INITIAL, Move
+from headwater.producer.errors import NameTaken
+from headwater.producer.names import find_stream, namespace_of, parse
+from headwater.producer.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """What CREATE STREAM can say; `at` and `before` count at creation only.
+
+    `retention_s` asks for at least so many seconds of history, None for none of its own.
+    """
+
+    capture: Capture = Capture.ALL
+    sharing: Sharing = Sharing.INDEPENDENT
+    initial_rows: bool = False
+    policy: RewindPolicy = RewindPolicy.ALLOW
+    retention_s: int | None = None
+    comment: str = ""
+    at: Position | None = None
+    before: bool = False
+
+
+def options_of(stream: StreamObject) -> StreamOptions:
+    """A stream's options as they stand, to be altered and given to `alter_stream`."""
+    return StreamOptions(
+        capture=stream.capture,
+        sharing=stream.sharing,
+        initial_rows=stream.initial_rows,
+        policy=stream.policy,
+        retention_s=stream.retention_s,
+        comment=stream.comment,
+    )
+
+
+def create_stream(
+    tx: Transaction,
+    name: str,
+    table: TableObject,
+    options: StreamOptions = StreamOptions(),
+    *,
+    or_replace: bool = False,
+    if_not_exists: bool = False,
+) -> StreamObject:
+    """A new stream on a table, or with `if_not_exists` the one that has the name.
+
+    Its base is the table's head in the transaction's snapshot, or the place `options.at` says.
+    `or_replace` retires the consumers of the one that had the name, unless `at` is that very
+    stream: then they go on where they stood.
+
+    Raises:
+        NameTaken: a stream has the name. Nothing is staged.
+        StreamInvalid: the table has METADATA$ columns, or was changed by this transaction.
+        OutsideHistory: the place is not kept. Nothing is staged.
+    """
+    parsed = parse(name)
+    namespace = namespace_of(tx.catalog, parsed)
+    old = tx.catalog.find("stream", namespace, parsed.text)
+    if isinstance(old, StreamObject) and not or_replace:
+        if if_not_exists:
+            return old
+        raise NameTaken("stream", parsed.plain)
+    _check_table(tx, parsed.plain, table)
+    base = _base(tx, parsed.plain, table, options)
+    carried = _carried(tx, options, old) if isinstance(old, StreamObject) else []
+    stream = _placed(
+        tx,
+        StreamObject(
+            id=tx.log.reserve_object_ids(1),
+            namespace=namespace,
+            name=parsed.plain,
+            table=table.id,
+            base=base,
+            capture=options.capture,
+            sharing=options.sharing,
+            initial_rows=options.initial_rows,
+            policy=options.policy,
+            retention_s=options.retention_s,
+            comment=options.comment,
+        ),
+        old if isinstance(old, StreamObject) else None,
+    )
+    _copy_consumers(tx, carried, stream)
+    return stream
+
+
+def _carried(tx: Transaction, options: StreamOptions, old: StreamObject) -> list[ConsumerObject]:
+    """The consumers that go on with the stream which replaces theirs: AT (STREAM => itself)."""
+    if not isinstance(options.at, AtStream) or find_stream(tx.catalog, options.at.stream) != old:
+        return []
+    if old.sharing is not options.sharing:
+        raise StreamInvalid(old.name, "keep CONSUMERS as it is, then ALTER the stream")
+    return registered(tx.catalog, old)
+
+
+def _check_table(tx: Transaction, stream: str, table: TableObject) -> None:
+    reserved = {column for column in (*METADATA, *MORE_METADATA)}
+    for column in table.schema.names:
+        if column.upper() in reserved:
+            raise StreamInvalid(
+                stream, f"table {table.name} has a column {column}, which is a stream's own"
+            )
+    if table.id in tx.written_tables():
+        raise StreamInvalid(
+            stream, f"this transaction has changed table {table.name}: commit that first"
+        )
+
+
+def _base(tx: Transaction, name: str, table: TableObject, options: StreamOptions) -> int:
+    """The version that a new stream starts at."""
+    if tx.view.catalog.get("table", table.id) is None:
+        if options.at in (None, Mark.HEAD, AtVersion(0)) and not options.before:
+            return 0
+        raise StreamInvalid(name, f"table {table.name} is made by this transaction: it has v0 only")
+    if options.at is None:
+        return tx.view.head(table.id).version
+    if not isinstance(options.at, AtStream):
+        return version_of(tx.view, table, options.at, before=options.before)
+    other = find_stream(tx.catalog, options.at.stream)
+    if other.table != table.id:
+        raise StreamInvalid(name, f"stream {other.name} is on another table")
+    position = lowest(other, _positions(tx, other).values())
+    return other.base if position == INITIAL else position
+
+
+def _positions(tx: Transaction, stream: StreamObject) -> dict[str, int]:
+    """Where the registered consumers stand, by name; those below the horizon left out."""
+    kept = horizon(tx.view, stream.table)
+    found = {
+        name_of(tx.catalog, consumer): position_in(tx, consumer)
+        for consumer in registered(tx.catalog, stream)
+    }
+    return {name: at for name, at in found.items() if at >= kept or at == INITIAL}
+
+
+def _placed(tx: Transaction, stream: StreamObject, old: StreamObject | None) -> StreamObject:
+    """Stage a stream under its name, which the old one gives up with its consumers."""
+    if old is not None:
+        drop_stream(tx, old)
+    tx.depend_on("schema", stream.namespace)
+    tx.depend_on("table", stream.table)
+    tx.stage_catalog(CatalogEvent(stream))
+    _audit(tx, "create stream", stream)
+    return tx.catalog.stream(stream.id)
+
+
+def _copy_consumers(
+    tx: Transaction, consumers: Sequence[ConsumerObject], stream: StreamObject
+) -> None:
+    """Register consumers of another stream with this one, where they stand."""
+    for old in consumers:
+        copied = replace(
+            old,
+            id=tx.log.reserve_object_ids(1),
+            stream=stream.id,
+            created_at=0,
+            created_us=0,
+            retired_at=None,
+            changed_at=0,
+        )
+        tx.depend_on("consumer", old.id)
+        tx.stage_catalog(CatalogEvent(copied))
+        tx.stage_move(Move(copied.id, None, position_in(tx, old), "register", copied.target))
+
+
+def clone_stream(
+    tx: Transaction, name: str, source: StreamObject, *, or_replace: bool = False
+) -> StreamObject:
+    """A stream of the same definition whose consumers stand where the source's do.
+
+    Raises:
+        NameTaken: a stream has the name. Nothing is staged.
+        StreamStale: the source's table is gone. Nothing is staged.
+    """
+    check_readable(tx.catalog, source)
+    parsed = parse(name)
+    namespace = namespace_of(tx.catalog, parsed)
+    old = tx.catalog.find("stream", namespace, parsed.text)
+    if old is not None and not or_replace:
+        raise NameTaken("stream", parsed.plain)
+    tx.depend_on("stream", source.id)
+    carried = registered(tx.catalog, source)
+    wanted = replace(
+        source,
+        id=tx.log.reserve_object_ids(1),
+        namespace=namespace,
+        name=parsed.plain,
+        created_at=0,
+        created_us=0,
+        changed_at=0,
+    )
+    stream = _placed(tx, wanted, old if isinstance(old, StreamObject) else None)
+    _copy_consumers(tx, carried, stream)
+    return stream
+
+
+def drop_stream(tx: Transaction, stream: StreamObject) -> None:
+    """Drop a stream and retire its consumers; their history stays."""
+    for consumer in tx.catalog.consumers(stream.id):
+        tx.stage_catalog(CatalogEvent(replace(consumer, retired_at=0)))
+    tx.stage_catalog(CatalogEvent(replace(tx.catalog.stream(stream.id), dropped_at=0)))
+    _audit(tx, "drop stream", stream)
+
+
+def alter_stream(tx: Transaction, stream: StreamObject, options: StreamOptions) -> StreamObject:
+    """Give a stream other options in place; its base and its consumers' places stay.
+
+    To SHARED, the consumers become one, and must stand level. To INDEPENDENT, each live table
+    that the shared watermark fed becomes a consumer that stands there.
+
+    Raises:
+        WatermarksDiffer: consumers that are to become one stand apart. Nothing is staged.
+    """
+    current = tx.catalog.stream(stream.id)
+    altered = replace(
+        current,
+        capture=options.capture,
+        sharing=options.sharing,
+        initial_rows=options.initial_rows,
+        policy=options.policy,
+        retention_s=options.retention_s,
+        comment=options.comment,
+    )
+    if options.sharing is not current.sharing:
+        if why := why_stale(tx.catalog, current):
+            raise StreamStale(current.name, why)
+        if options.sharing is Sharing.SHARED:
+            _join(tx, current)
+        else:
+            _part(tx, current)
+    tx.stage_catalog(CatalogEvent(altered))
+    _audit(tx, "alter stream", altered)
+    return tx.catalog.stream(stream.id)
+
+
+def _join(tx: Transaction, stream: StreamObject) -> None:
+    """Consumers of their own become the one of a SHARED stream."""
+    there = registered(tx.catalog, stream)
+    positions = {name_of(tx.catalog, one): position_in(tx, one) for one in there}
+    if len(set(positions.values())) > 1:
+        raise WatermarksDiffer(stream.name, positions)
+    if not there:
+        return
+    (at,) = set(positions.values())
+    one = new_consumer(tx, stream, None)
+    tx.stage_catalog(CatalogEvent(one))
+    targets = [consumer.target for consumer in there if consumer.target is not None]
+    tx.stage_move(Move(one.id, None, at, "register"))
+    for target in targets:
+        # A move that goes nowhere tells which tables the one watermark stands for.
+        tx.stage_move(Move(one.id, at, at, "register", target))
+    for consumer in there:
+        tx.stage_catalog(CatalogEvent(replace(consumer, retired_at=0)))
+
+
+def _part(tx: Transaction, stream: StreamObject) -> None:
+    """The one watermark of a SHARED stream becomes one for each table it fed."""
+    for shared in registered(tx.catalog, stream):
+        at = position_in(tx, shared)
+        for target in fed(tx, shared):
+            if tx.catalog.table(target).dropped_at is None:
+                own = new_consumer(tx, stream, tx.catalog.table(target))
+                tx.depend_on("table", target)
+                tx.stage_catalog(CatalogEvent(own))
+                tx.stage_move(Move(own.id, None, at, "register", target))
+        tx.stage_catalog(CatalogEvent(replace(shared, retired_at=0)))
+
+
+def fed(tx: Transaction, shared: ConsumerObject) -> list[int]:
+    """The tables whose windows moved a SHARED stream's watermark, in the order they first did."""
+    tables: Mapping[int, None] = {
+        moved.move.target: None
+        for _, moved in tx.view.moves(shared.id)
+        if moved.move.target is not None
+    }
+    return list(tables)
+
+
+def _audit(tx: Transaction, what: str, stream: StreamObject) -> None:
+    detail = {
+        "id": stream.id,
+        "name": stream.name,
+        "table": tx.catalog.table(stream.table).name,
+        "base": stream.base,
+        "capture": stream.capture.value,
+        "consumers": stream.sharing.value,
+        "initial_rows": stream.initial_rows,
+        "rewind": stream.policy.value,
+    }
+    tx.stage_audit(what, json.dumps(detail, ensure_ascii=False))
