@@ -1,0 +1,289 @@
+"""Group commit: one writer at a time, one flush for all that queued up meanwhile.
+
+A writer that finds nobody else at work commits on its own thread. Whoever finds the writer busy
+queues up and sleeps; the committer thread takes what has queued, writes each batch in turn, waits
+for the disk once, publishes the last place, and only then wakes anybody, be it with a result or
+with a conflict: a conflict may be with a batch of the same group, which must not be known before
+it is durable.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Final, Protocol
+
+from headwater.log_store.errors import Fenced, LogError, OutcomeUnknown, StoreUnavailable
+from headwater.log_store.failpoints import failpoint
+from headwater.log_store.port import Batch
+from headwater.log_store.records import CommitRow, Committed, VersionRow
+from headwater.log_store.rocks_keys import META_CHECKED, number
+from headwater.log_store.rocks_large import LeftBehind
+from headwater.log_store.rocks_state import LiveState
+from headwater.log_store.rocks_store import Store, WriteBatch
+from headwater.log_store.rocks_write import put_commit, put_table
+from headwater.log_store.sequencing import Sequenced, sequence, settle
+
+# A commit above this goes through rocks_large, chunk by chunk.
+LARGE_BYTES: Final = 16 << 20
+
+
+# The open verifies at most so many commits, a commit of many bytes counting for several.
+CHECK_EVERY: Final = 4096
+_CHECK_BYTES_EACH: Final = 4096
+# What an event costs beside its images.
+_EVENT_BYTES: Final = 160
+
+
+class Guard(Protocol):
+    """Says whether the directory is still this process's own; raises Fenced if not."""
+
+    def check(self) -> None: ...
+
+
+class Large(Protocol):
+    """Writes a commit too large for one batch; see `rocks_large.LargeCommits`."""
+
+    def stage(self, sequenced: Sequenced) -> list[VersionRow]: ...
+    def publish(self, batch: Batch, sequenced: Sequenced, made: list[VersionRow]) -> bytes: ...
+    def settle_leftovers(self) -> None: ...
+
+
+class Ticket:
+    """One batch on its way, and what became of it."""
+
+    __slots__ = ("batch", "done", "error", "result", "told", "written")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.done: threading.Lock | None = None
+        self.result: Committed | None = None
+        self.error: BaseException | None = None
+        self.written = False
+        self.told = False
+
+    def tell(self) -> None:
+        """Wake whoever waits for it, once."""
+        if self.done is not None and not self.told:
+            self.told = True
+            self.done.release()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitterParts:
+    """What a committer works with. `publish` shows the live state to views after each flush."""
+
+    store: Store
+    live: LiveState
+    guard: Guard
+    clock: Callable[[], int]
+    publish: Callable[[], None]
+    large: Large
+    fsync: bool
+
+
+class Committer:
+    """Takes batches from any thread, until closed."""
+
+    def __init__(self, parts: CommitterParts) -> None:
+        self._parts = parts
+        self._store, self._live = parts.store, parts.live
+        self._writer = threading.Lock()
+        self._door = threading.Lock()
+        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closing = self._closed = False
+        self._spent = ""
+        self._since_checked = 0
+
+    def commit(self, batch: Batch) -> Committed:
+        """See `port.Log.commit`."""
+        ticket = Ticket(batch)
+        if self._queue.empty() and self._writer.acquire(blocking=False):
+            try:
+                self._run([ticket])
+            finally:
+                self._writer.release()
+        else:
+            self._enqueue(ticket).acquire()
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.result is not None
+        return ticket.result
+
+    def _enqueue(self, ticket: Ticket) -> threading.Lock:
+        done = ticket.done = threading.Lock()
+        done.acquire()
+        with self._door:
+            if self._closing:
+                raise StoreUnavailable(_CLOSED)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._serve, name="headwater-committer", daemon=True
+                )
+                self._thread.start()
+            self._queue.put(ticket)
+        return done
+
+    def _serve(self) -> None:
+        last = False
+        while not last:
+            group = [self._queue.get()]
+            with self._writer:
+                while not self._queue.empty():
+                    group.append(self._queue.get())
+                last = None in group
+                tickets = [ticket for ticket in group if ticket is not None]
+                try:
+                    self._run(tickets)
+                finally:
+                    for ticket in tickets:
+                        ticket.tell()
+
+    def _run(self, tickets: Sequence[Ticket]) -> None:
+        """Commit a group; every ticket has its result or its error afterwards."""
+        try:
+            self._check()
+            for ticket in tickets:
+                self._take(ticket, tickets)
+            self._settle(tickets)
+        except Exception as error:  # noqa: BLE001 - every waiting caller must be told
+            self._give_up(tickets, error)
+        except BaseException:
+            self._resume(tickets)
+            raise
+
+    def _check(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(_CLOSED)
+        if self._spent:
+            raise StoreUnavailable(f"the store stopped writing ({self._spent}): open it again")
+        self._parts.guard.check()
+
+    def _take(self, ticket: Ticket, group: Sequence[Ticket]) -> None:
+        """Check, sequence and write one batch; what it refuses is the ticket's error."""
+        live, batch, now_us = self._live, ticket.batch, self._parts.clock()
+        try:
+            ticket.result = settle(batch, live, now_us)
+            if ticket.result is not None:
+                return
+            sequenced = sequence(batch, live, now_us)
+            large = _byte_size(batch) > LARGE_BYTES
+            if not large:
+                rocks = self._store.batch()
+                made = [put_table(rocks, sequenced, table) for table in sequenced.assemblies]
+                chain = put_commit(rocks, sequenced, batch.catalog, made, live.chain)
+                self._mark_checked(rocks)
+                failpoint("commit.before_append")
+        except Exception as error:  # noqa: BLE001 - nothing was written: the caller's own
+            ticket.error = error
+            return
+        if large:
+            self._take_large(ticket, sequenced, group)
+            return
+        ticket.written = True
+        self._store.write(rocks)
+        failpoint("commit.after_append")
+        live.advance(sequenced, made, chain)
+        ticket.result = committed_of(sequenced.row)
+
+    def _mark_checked(self, rocks: WriteBatch) -> None:
+        """Now and then note how far the log need not be verified at the next open."""
+        self._since_checked += 1 + rocks.byte_size // _CHECK_BYTES_EACH
+        if self._since_checked >= CHECK_EVERY:
+            self._since_checked = 0
+            rocks.put("meta", META_CHECKED, number(self._live.sequence))
+
+    def _take_large(self, ticket: Ticket, sequenced: Sequenced, group: Sequence[Ticket]) -> None:
+        # Nobody's answer waits for somebody else's large commit.
+        self._settle(group)
+        for other in group:
+            if other.result is not None or other.error is not None:
+                other.tell()
+        large = self._parts.large
+        try:
+            made = large.stage(sequenced)
+        except LeftBehind:
+            self._spent = "a large commit could not be taken back"
+            raise
+        except Exception as error:  # noqa: BLE001 - taken back: the caller's own
+            ticket.error = error
+            return
+        ticket.written = True
+        chain = large.publish(ticket.batch, sequenced, made)
+        self._live.advance(sequenced, made, chain)
+        ticket.result = committed_of(sequenced.row)
+
+    def _settle(self, group: Sequence[Ticket]) -> None:
+        """Wait for the disk and publish what was written."""
+        if not any(ticket.written for ticket in group):
+            return
+        parts = self._parts
+        if parts.fsync:
+            self._store.sync()
+        # A taker reads the log only after its epoch stands here: had it come before our flush,
+        # what we flushed could be lost to it and must not be acknowledged.
+        parts.guard.check()
+        failpoint("commit.after_sync")
+        parts.publish()
+        for ticket in group:
+            ticket.written = False
+        failpoint("commit.after_publish")
+
+    def _give_up(self, group: Sequence[Ticket], error: Exception) -> None:
+        """Tell every caller what is known of his batch; after a failed write, write no more."""
+        written = any(ticket.written for ticket in group)
+        if written or isinstance(error, Fenced):
+            self._spent = self._spent or str(error)
+        for ticket in group:
+            if ticket.error is not None or ticket.told:
+                continue
+            if ticket.written:
+                ticket.error = OutcomeUnknown(ticket.batch.commit_id, str(error))
+                ticket.error.__cause__ = error
+            elif ticket.result is None or written:
+                ticket.error = error if isinstance(error, LogError) else _stopped(error)
+
+    def _resume(self, group: Sequence[Ticket]) -> None:
+        """After an interruption (Ctrl-C): believe the store, not what was half noted in memory."""
+        if not any(ticket.written for ticket in group):
+            return
+        try:
+            self._parts.large.settle_leftovers()
+            self._live.reload()
+            self._settle(group)
+        except BaseException:
+            self._spent = "a commit was interrupted"
+            raise
+
+    def close(self) -> None:
+        """Finish what has queued up, then refuse. A second call does nothing."""
+        with self._door:
+            if self._closing:
+                return
+            self._closing = True
+            thread = self._thread
+            if thread is not None:
+                self._queue.put(None)
+        if thread is not None:
+            thread.join()
+        with self._writer:
+            self._closed = True
+
+
+_CLOSED = "the store is closed: connect again"
+
+
+def committed_of(row: CommitRow) -> Committed:
+    """What the caller of a commit is told."""
+    return Committed(row.sequence, row.commit_id, row.time_us, row.versions, result=row.result)
+
+
+def _byte_size(batch: Batch) -> int:
+    return sum(c.byte_size + _EVENT_BYTES * c.count for c in batch.tables.values())
+
+
+def _stopped(error: Exception) -> StoreUnavailable:
+    stopped = StoreUnavailable(f"the store failed: {error}")
+    stopped.__cause__ = error
+    return stopped

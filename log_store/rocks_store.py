@@ -1,0 +1,363 @@
+"""RocksDB behind a few verbs. The only module that knows rocksdict, so that it can be replaced.
+
+What rocksdict 0.3 does that a caller must not meet, each shown by a test:
+- its iterators end silently at a damaged block: a scan asks for the status where it ended;
+- a ReadOptions dropped before its iterator leaves the upper bound dangling: both live in one frame;
+- iterators and snapshots keep a closed database open: none survives between two chunks of a scan,
+  and `Moment.drop` ends a snapshot under its reader;
+- it raises the bare Exception for everything: `_translated` reads the text once, here.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, NoReturn, Self, cast
+
+import rocksdict
+
+from headwater.log_store.errors import LogDamaged, LogError, StoreUnavailable
+from headwater.log_store.rocks_keys import FAMILIES
+
+Pair = tuple[bytes, bytes]
+
+_FILE = re.compile(r"[^\s:]*?((?:\d{6,}\.(?:sst|log))|MANIFEST-\d+|CURRENT)\b")
+_POINT_FAMILIES: Final = frozenset({"cur", "pk"})
+_BIG_FAMILIES: Final = frozenset({"log", "cur", "pk"})
+_CHUNK_BYTES: Final = 4 << 20
+_CHUNK_ROWS: Final = 8192
+
+
+class Access(Enum):
+    """How a store is opened."""
+
+    WRITE = "write"
+    SECONDARY = "secondary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Sizes in bytes. `write_buffer` is what each large family gathers before it writes a file;
+    all families together hold at most three of them."""
+
+    write_buffer: int = 64 << 20
+    block_cache: int = 64 << 20
+    wal_limit: int = 256 << 20
+
+
+def _translated(error: Exception, what: str) -> LogError:
+    text = str(error)
+    if isinstance(error, rocksdict.DbClosedError):
+        return StoreUnavailable("the store is closed: connect again")
+    found = _FILE.search(text)
+    damaged = "Corruption" in text or "checksum" in text or "No such file" in text
+    if damaged:
+        return LogDamaged(found[1] if found else what, text)
+    return StoreUnavailable(f"{what}: {text}")
+
+
+def _raise(error: Exception, what: str) -> NoReturn:
+    raise _translated(error, what) from error
+
+
+class WriteBatch:
+    """Puts and deletes over all families; lands whole or not at all. Written once."""
+
+    __slots__ = ("_handles", "_rocks", "delete_in", "put_in")
+
+    def __init__(self, handles: Mapping[str, rocksdict.ColumnFamily]) -> None:
+        self._handles = handles
+        self._rocks = rocksdict.WriteBatch(raw_mode=True)
+        # The driver's own bound methods, for loops over many rows: (key, value, handle).
+        self.put_in = self._rocks.put
+        self.delete_in = self._rocks.delete
+
+    def put(self, family: str, key: bytes, value: bytes) -> None:
+        """Set one key."""
+        self._rocks.put(key, value, self._handles[family])
+
+    def delete(self, family: str, key: bytes) -> None:
+        """Remove one key, if it is there."""
+        self._rocks.delete(key, self._handles[family])
+
+    def delete_range(self, family: str, start: bytes, end: bytes) -> None:
+        """Remove the keys of [start, end)."""
+        self._rocks.delete_range(start, end, self._handles[family])
+
+    def handle(self, family: str) -> rocksdict.ColumnFamily:
+        """What `put_in` and `delete_in` name a family by."""
+        return self._handles[family]
+
+    @property
+    def rocks(self) -> rocksdict.WriteBatch:
+        """What the store writes."""
+        return self._rocks
+
+    def __len__(self) -> int:
+        return len(self._rocks)
+
+    @property
+    def byte_size(self) -> int:
+        """Bytes gathered so far."""
+        return self._rocks.size_in_bytes()
+
+
+class Moment:
+    """All families as they were when it was taken. Readable until dropped.
+
+    The driver takes one snapshot per family, so nothing may be written while a moment is taken.
+    """
+
+    __slots__ = ("__weakref__", "_snapshots")
+
+    def __init__(self, families: Mapping[str, rocksdict.Rdict]) -> None:
+        self._snapshots = {name: family.snapshot() for name, family in families.items()}
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        """One value, None where there is none."""
+        try:
+            return cast(bytes, self._snapshots[family][key])
+        except KeyError as error:
+            raise StoreUnavailable("the store is closed: connect again") from error
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class, for a miss too
+            if str(error) == "key not found":
+                return None
+            _raise(error, family)
+
+    def chunks(self, family: str, start: bytes, end: bytes) -> Iterator[list[Pair]]:
+        """The pairs of [start, end), some thousands or some megabytes at a time."""
+        return _chunks(lambda: self._open(family), family, start, end)
+
+    def last(self, family: str, start: bytes, upto: bytes) -> Pair | None:
+        """The last pair of [start, upto]."""
+        return _last(self._open(family), family, start, upto)
+
+    def _open(self, family: str) -> rocksdict.Snapshot:
+        found = self._snapshots.get(family)
+        if found is None:
+            raise StoreUnavailable("the store is closed: connect again")
+        return found
+
+    def drop(self) -> None:
+        """Let go of the snapshots; later reads raise StoreUnavailable."""
+        self._snapshots = {}
+
+
+class Store:
+    """One RocksDB directory with the families of `rocks_keys.FAMILIES`, until `close`.
+
+    Raises:
+        LogDamaged: files are damaged or missing, named where the driver names them.
+        StoreUnavailable: it cannot be opened otherwise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: StoreSettings,
+        access: Access = Access.WRITE,
+        secondary_path: Path | None = None,
+    ) -> None:
+        cache = rocksdict.Cache(settings.block_cache)
+        families = {name: _options(settings, cache, name) for name in FAMILIES}
+        how = (
+            rocksdict.AccessType.secondary(str(secondary_path))
+            if access is Access.SECONDARY
+            else rocksdict.AccessType.read_write()
+        )
+        self._path = path
+        try:
+            self._db = rocksdict.Rdict(str(path), _options(settings, cache, ""), families, how)
+            self._families = {name: self._db.get_column_family(name) for name in FAMILIES}
+            self.handles = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, str(path))
+        self._unsynced = rocksdict.WriteOptions()
+        self._unsynced.sync = False
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        """One value as written last, None where there is none."""
+        try:
+            return cast(bytes | None, self._families[family].get(key))
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, family)
+
+    def get_many(self, family: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values as written last, in the order asked."""
+        try:
+            return cast(list[bytes | None], self._families[family].get(list(keys)))
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, family)
+
+    def chunks(self, family: str, start: bytes, end: bytes) -> Iterator[list[Pair]]:
+        """The pairs of [start, end) as written last, some thousands or megabytes at a time."""
+        return _chunks(lambda: self._families[family], family, start, end)
+
+    def last(self, family: str, start: bytes, upto: bytes) -> Pair | None:
+        """The last pair of [start, upto]."""
+        return _last(self._families[family], family, start, upto)
+
+    def batch(self) -> WriteBatch:
+        """An empty batch."""
+        return WriteBatch(self.handles)
+
+    def write(self, batch: WriteBatch) -> None:
+        """Append a batch to the write-ahead log and make it readable; does not wait for the disk.
+
+        Raises:
+            StoreUnavailable: it may or may not be there after reopening.
+        """
+        try:
+            self._db.write(batch.rocks, self._unsynced)
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, "write")
+
+    def sync(self) -> None:
+        """Wait until all that was written is on disk; other threads run meanwhile.
+
+        Raises:
+            StoreUnavailable: what was written since the last one may be lost.
+        """
+        try:
+            self._db.flush_wal(True)
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, "flush")
+
+    def flush(self) -> None:
+        """Write what is gathered in memory to files."""
+        try:
+            for family in self._families.values():
+                family.flush(True)
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, "flush")
+
+    def moment(self) -> Moment:
+        """All families as they are now; nothing may be written meanwhile."""
+        return Moment(self._families)
+
+    def catch_up(self) -> None:
+        """A secondary reads on in what the owner has written."""
+        try:
+            self._db.try_catch_up_with_primary()
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, str(self._path))
+
+    def last_write(self) -> int:
+        """The driver's own number of the last write recovered or made."""
+        return self._db.latest_sequence_number()
+
+    def checkpoint(self, path: Path) -> None:
+        """A copy of the store, by hard links, in a new directory."""
+        try:
+            rocksdict.Checkpoint(self._db).create_checkpoint(str(path))
+        except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+            _raise(error, str(path))
+
+    def close(self) -> None:
+        """Close the files. A second call does nothing."""
+        families, self._families = self._families, dict[str, rocksdict.Rdict]()
+        self.handles = {}
+        for family in families.values():
+            family.close()
+        try:
+            self._db.close()
+        except rocksdict.DbClosedError:
+            pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _options(settings: StoreSettings, cache: rocksdict.Cache, family: str) -> rocksdict.Options:
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    # Point in time is the driver's default; damage is found by the head marker (rocks_recover).
+    options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.point_in_time())
+    options.set_max_total_wal_size(settings.wal_limit)
+    options.set_write_buffer_size(
+        settings.write_buffer if family in _BIG_FAMILIES else settings.write_buffer // 4
+    )
+    options.set_db_write_buffer_size(settings.write_buffer * 3)
+    options.set_max_background_jobs(3)
+    options.set_max_open_files(-1)  # a secondary needs the files it has seen to stay open
+    options.set_bytes_per_sync(1 << 20)
+    options.set_skip_stats_update_on_db_open(True)
+    options.set_stats_dump_period_sec(0)
+    options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(1 << 20)
+    table = rocksdict.BlockBasedOptions()
+    table.set_block_cache(cache)
+    if family in _POINT_FAMILIES:
+        table.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(table)
+    return options
+
+
+def _chunks(
+    source: Callable[[], rocksdict.Rdict | rocksdict.Snapshot],
+    family: str,
+    start: bytes,
+    end: bytes,
+) -> Iterator[list[Pair]]:
+    while True:
+        chunk = _chunk(source(), family, start, end)
+        if chunk:
+            yield chunk
+            start = chunk[-1][0] + b"\0"
+        if len(chunk) < _CHUNK_ROWS and _size_of(chunk) < _CHUNK_BYTES:
+            return
+
+
+def _size_of(chunk: list[Pair]) -> int:
+    return sum(len(value) for _, value in chunk)
+
+
+def _chunk(
+    source: rocksdict.Rdict | rocksdict.Snapshot, family: str, start: bytes, end: bytes
+) -> list[Pair]:
+    """The first pairs of [start, end); fewer than a full chunk only where they end."""
+    bounds = rocksdict.ReadOptions()
+    bounds.set_iterate_upper_bound(end)
+    chunk: list[Pair] = []
+    size = 0
+    try:
+        # The driver types a key as all it could be; in raw mode it is bytes.
+        pairs = cast(Iterator[Pair], source.items(from_key=start, read_opt=bounds))
+        for pair in pairs:
+            chunk.append(pair)
+            size += len(pair[1])
+            if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_ROWS:
+                return chunk
+        # `items` ends at a damaged block as if nothing followed: look there again.
+        again = source.iter(bounds)
+        again.seek(chunk[-1][0] if chunk else start)
+        if chunk and again.valid():
+            again.next()
+        ended = not again.valid()
+        again.status()
+    except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+        _raise(error, family)
+    if not ended:
+        raise LogDamaged(family, f"a scan ended before key {again.key().hex()}")
+    return chunk
+
+
+def _last(
+    source: rocksdict.Rdict | rocksdict.Snapshot, family: str, start: bytes, upto: bytes
+) -> Pair | None:
+    try:
+        found = source.iter()
+        found.seek_for_prev(upto)
+        if not found.valid():
+            found.status()
+            return None
+        key = cast(bytes, found.key())
+        return (key, cast(bytes, found.value())) if key >= start else None
+    except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+        _raise(error, family)
