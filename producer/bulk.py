@@ -143,7 +143,7 @@ class BulkInsert:
             keys = segment.new_keys if isinstance(segment, Columns) else None
             assert keys is not None
             for at in np.flatnonzero(suspects.contains(hash_keys(keys))).tolist():
-                key = cast(bytes, keys[at].as_py())
+                key = keys[at].as_py()
                 if key in seen:
                     raise self._overlay.duplicate_key(key, start + at)
                 seen.add(key)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headwater.log_store.changes import Columns
 from headwater.log_store.records import OP_INSERT, OP_UPDATE
@@ -19,7 +19,10 @@ from headwater.producer.keyhash import I64, U64, HashIndex, hash_keys, repeated
 from headwater.producer.overlay import Overlay
 from headwater.producer.runs import RowIds, Run
 from headwater.producer.spool import Entry
-from headwater.producer.sweep import Before, before, check_once, deletes
+from headwater.producer.sweep import Before, before, check_once, deletes, picked
+from headwater.schemas.arrow import kernel
+
+At = npt.NDArray[np.intp]
 
 
 class _Half:
@@ -47,70 +50,74 @@ def replace_rows(overlay: Overlay, parts: Iterable[tuple[I64, pa.Table]]) -> int
         DuplicateKey: two rows would have one key. Nothing is staged.
         RowNotFound, RowTwice: a row is not there, or given twice. Nothing is staged.
     """
-    olds: list[Entry] = []
-    moved, kept = _Half(), _Half()
-    size = 0
+    replacing = _Replacing(overlay)
     for row_ids, data in parts:
         for start, part in runs_of(data):
-            was = before(overlay, row_ids[start : start + part.num_rows])
-            images = overlay.codec.encode_columns(part)
-            size += was.images.nbytes + images.nbytes
-            _stage_part(overlay, was, images, overlay.codec.keys_columns(part), olds, moved, kept)
-    changed = moved.ids()
-    row_ids = np.concatenate([changed, kept.ids()])
-    if not len(row_ids):
-        return 0
-    check_once(overlay, row_ids)
-    _check_keys(overlay, moved, changed)
-    pairs = len(changed)
-    new = [replace(entry, pair=-pairs) for entry in moved.entries] + kept.entries
-    overlay.spool.place([*(replace(entry, pair=pairs) for entry in olds), *new])
-    hashes = [*moved.hashes, *kept.hashes]
-    taken = HashIndex(np.concatenate(hashes)) if hashes else None
-    overlay.add_run(Run.of(RowIds(0, len(row_ids), row_ids), new, taken))
-    overlay.count += len(row_ids) + pairs
-    overlay.byte_size += size
-    return len(row_ids)
+            replacing.add(row_ids[start : start + part.num_rows], part)
+    return replacing.finish()
 
 
-def _stage_part(
-    overlay: Overlay,
-    was: Before,
-    images: pa.BinaryArray,
-    keys: pa.BinaryArray | None,
-    olds: list[Entry],
-    moved: _Half,
-    kept: _Half,
-) -> None:
-    if keys is None or was.keys is None:
-        updates = np.arange(len(images))
-    else:
-        # The stubs say Array or ChunkedArray; of two arrays it is an array.
-        differs = cast(pa.BooleanArray, pc.not_equal(was.keys, keys)).to_numpy(zero_copy_only=False)
-        changes, updates = np.flatnonzero(differs), np.flatnonzero(~differs)
-        if len(changes):
-            at = pa.array(changes)
-            seen = was.seen[changes]
-            row_ids = was.row_ids[changes]
-            old = Before(row_ids, was.images.take(at), was.keys.take(at), seen)
-            olds.append(overlay.spool.write(deletes(old)))
-            ops = np.full(len(changes), OP_INSERT, np.uint8)
-            made = Columns(ops, row_ids, None, images.take(at), None, keys.take(at))
-            moved.add(overlay.spool.write(made), made)
-    if len(updates):
-        at = pa.array(updates)
-        same = None if keys is None else keys.take(at)
-        ops = np.full(len(updates), OP_UPDATE, np.uint8)
-        columns = Columns(
-            ops,
-            was.row_ids[updates],
-            was.images.take(at),
-            images.take(at),
-            same,
-            same,
-            was.seen[updates],
-        )
-        kept.add(overlay.spool.write(columns), columns)
+class _Replacing:
+    """One statement's updates: kept in the spool part by part, then placed and noted at once."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+        self._olds: list[Entry] = []
+        self._moved, self._kept = _Half(), _Half()
+        self._size = 0
+
+    def add(self, row_ids: I64, data: pa.Table) -> None:
+        overlay = self._overlay
+        was = before(overlay, row_ids)
+        images, keys = overlay.codec.encode_columns(data), overlay.codec.keys_columns(data)
+        self._size += was.images.nbytes + images.nbytes
+        if keys is None or was.keys is None:
+            self._keep(was, images, None, np.arange(len(images)))
+            return
+        differs = kernel("not_equal", was.keys, keys).to_numpy(zero_copy_only=False)
+        self._move(was, images, keys, np.flatnonzero(differs))
+        self._keep(was, images, keys, np.flatnonzero(~differs))
+
+    def _move(self, was: Before, images: pa.BinaryArray, keys: pa.BinaryArray, at: At) -> None:
+        """The rows that change their key."""
+        if len(at):
+            spool = self._overlay.spool
+            old, places = picked(was, at), pa.array(at, pa.int64())
+            self._olds.append(spool.write(deletes(old)))
+            ops = np.full(len(at), OP_INSERT, np.uint8)
+            new = keys.take(places)
+            made = Columns(ops, old.row_ids, None, images.take(places), None, new)
+            self._moved.add(spool.write(made), made)
+
+    def _keep(
+        self, was: Before, images: pa.BinaryArray, keys: pa.BinaryArray | None, at: At
+    ) -> None:
+        """The rows that keep their key, or have none."""
+        if len(at):
+            old, places = picked(was, at), pa.array(at, pa.int64())
+            ops = np.full(len(at), OP_UPDATE, np.uint8)
+            same = None if keys is None else old.keys
+            new = images.take(places)
+            made = Columns(ops, old.row_ids, old.images, new, same, same, old.seen)
+            self._kept.add(self._overlay.spool.write(made), made)
+
+    def finish(self) -> int:
+        overlay, moved, kept = self._overlay, self._moved, self._kept
+        changed = moved.ids()
+        row_ids = np.concatenate([changed, kept.ids()])
+        if not len(row_ids):
+            return 0
+        check_once(overlay, row_ids)
+        _check_keys(overlay, moved, changed)
+        pairs = len(changed)
+        new = [replace(entry, pair=-pairs) for entry in moved.entries] + kept.entries
+        overlay.spool.place([*(replace(entry, pair=pairs) for entry in self._olds), *new])
+        hashes = [*moved.hashes, *kept.hashes]
+        taken = HashIndex(np.concatenate(hashes)) if hashes else None
+        overlay.add_run(Run.of(RowIds(0, len(row_ids), row_ids), new, taken))
+        overlay.count += len(row_ids) + pairs
+        overlay.byte_size += self._size
+        return len(row_ids)
 
 
 def _check_keys(overlay: Overlay, moved: _Half, changed: I64) -> None:

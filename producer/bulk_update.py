@@ -12,9 +12,9 @@ from headwater.producer.errors import NotFound
 from headwater.producer.keyhash import I64
 from headwater.producer.sweep import PART_ROWS
 from headwater.producer.transaction import Transaction
-from headwater.schemas.arrow_values import to_inner
 from headwater.schemas.images import codec
 from headwater.schemas.tables import TableSchema
+from headwater.schemas.values import to_inner
 
 
 def update_columns(tx: Transaction, of: TableObject, data: pa.Table) -> int:
@@ -47,7 +47,7 @@ def _parts(
             at = of.schema.position(column.name)
             assert at is not None
             new = part.column(column.name).take(pa.array(hits, pa.int64()))
-            rows = rows.set_column(at, rows.schema.field(at), new)
+            rows = rows.set_column(at, column.name, new)
         yield row_ids, rows
 
 

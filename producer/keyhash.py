@@ -70,7 +70,8 @@ class HashIndex:
         if not len(ordered):
             return np.zeros(len(hashes), np.bool_)
         at = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
-        return ordered[at] == hashes
+        found: npt.NDArray[np.bool_] = ordered[at] == hashes
+        return found
 
     def find(self, value: np.uint64) -> list[int]:
         """The positions of one hash, rising."""

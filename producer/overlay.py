@@ -8,6 +8,7 @@ statement is open.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -54,7 +55,8 @@ class _Absent:
 _ABSENT: Final = _Absent()
 
 
-class Mark(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Mark:
     """What an overlay was before a statement."""
 
     spool: SpoolMark

@@ -4,7 +4,6 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +41,8 @@ class RowIds:
         if not len(ordered):
             return np.zeros(len(row_ids), np.bool_)
         at = np.minimum(np.searchsorted(ordered, row_ids), len(ordered) - 1)
-        return ordered[at] == row_ids
+        found: npt.NDArray[np.bool_] = ordered[at] == row_ids
+        return found
 
     def slice(self, start: int, count: int) -> I64:
         """The ids of some positions."""
@@ -91,13 +91,13 @@ class Run:
         segment, at = self._segment(spool, position)
         image = segment.after
         assert image is not None
-        return cast(bytes, image[at].as_py())
+        return image[at].as_py()
 
     def new_key(self, spool: Spool, position: int) -> bytes:
         """The key of one row as this run left it."""
         segment, at = self._segment(spool, position)
         assert segment.new_keys is not None
-        return cast(bytes, segment.new_keys[at].as_py())
+        return segment.new_keys[at].as_py()
 
     def images(self, spool: Spool) -> Iterator[tuple[I64, pa.BinaryArray, pa.BinaryArray | None]]:
         """Row ids, images and keys of the rows this run left, segment by segment."""

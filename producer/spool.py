@@ -64,8 +64,7 @@ class Spool:
             self._held += size
             return Entry(len(columns), columns, pair=pair)
         batch = _to_batch(columns)
-        # The stubs do not know serialize().
-        data = cast(pa.Buffer, batch.serialize())
+        data = batch.serialize()
         if self._file is None:
             self._file = _unnamed_file()
         start = self._length
@@ -126,18 +125,6 @@ def _unnamed_file() -> int:
     return handle
 
 
-_FIELDS = (
-    ("ops", pa.uint8()),
-    ("row_ids", pa.int64()),
-    ("before", pa.binary()),
-    ("after", pa.binary()),
-    ("old_keys", pa.binary()),
-    ("new_keys", pa.binary()),
-    ("seen", pa.int64()),
-    ("pairs", pa.int64()),
-)
-
-
 def _size(columns: Columns) -> int:
     images = (columns.before, columns.after, columns.old_keys, columns.new_keys)
     size = sum(image.nbytes for image in images if image is not None)
@@ -145,14 +132,18 @@ def _size(columns: Columns) -> int:
 
 
 def _to_batch(columns: Columns) -> pa.RecordBatch:
-    arrays: list[pa.Array] = []
-    fields: list[pa.Field] = []
-    for name, kind in _FIELDS:
-        value = getattr(columns, name)
-        if value is not None:
-            arrays.append(value if isinstance(value, pa.Array) else pa.array(value, kind))
-            fields.append(pa.field(name, kind))
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    named = {
+        "ops": pa.array(columns.ops),
+        "row_ids": pa.array(columns.row_ids),
+        "before": columns.before,
+        "after": columns.after,
+        "old_keys": columns.old_keys,
+        "new_keys": columns.new_keys,
+        "seen": None if columns.seen is None else pa.array(columns.seen),
+        "pairs": None if columns.pairs is None else pa.array(columns.pairs),
+    }
+    given = {name: values for name, values in named.items() if values is not None}
+    return pa.record_batch(given)
 
 
 def _from_batch(batch: pa.RecordBatch) -> Columns:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.log_store.changes import Columns
@@ -102,6 +103,13 @@ def deletes(part: Before) -> Columns:
     return Columns(ops, part.row_ids, part.images, None, part.keys, None, part.seen)
 
 
+def picked(part: Before, at: npt.NDArray[np.intp]) -> Before:
+    """Some of these rows, by their places."""
+    places = pa.array(at, pa.int64())
+    keys = None if part.keys is None else part.keys.take(places)
+    return Before(part.row_ids[at], part.images.take(places), keys, part.seen[at])
+
+
 def own_parts(overlay: Overlay) -> Iterator[Before]:
     """The rows that the transaction wrote and that are there, some at a time."""
     touched = np.fromiter(overlay.rows, np.int64, len(overlay.rows))
@@ -110,19 +118,16 @@ def own_parts(overlay: Overlay) -> Iterator[Before]:
             stale = np.isin(row_ids, touched)
             for later in overlay.runs[number + 1 :]:
                 stale |= later.row_ids.contains(row_ids)
-            if stale.any():
-                at = pa.array(np.flatnonzero(~stale))
-                images, keys = images.take(at), None if keys is None else keys.take(at)
-                row_ids = row_ids[~stale]
-            yield Before(row_ids, images, keys, np.zeros(len(row_ids), np.int64))
+            part = Before(row_ids, images, keys, np.zeros(len(row_ids), np.int64))
+            yield picked(part, np.flatnonzero(~stale)) if stale.any() else part
     alive = [(row_id, own) for row_id, own in overlay.rows.items() if own is not None]
     for start in range(0, len(alive), PART_ROWS):
-        part = alive[start : start + PART_ROWS]
+        rows = alive[start : start + PART_ROWS]
         yield Before(
-            np.array([row_id for row_id, _ in part], np.int64),
-            pa.array([own.image for _, own in part], pa.binary()),
-            pa.array([own.key for _, own in part], pa.binary()) if overlay.schema.key else None,
-            np.zeros(len(part), np.int64),
+            np.array([row_id for row_id, _ in rows], np.int64),
+            pa.array([own.image for _, own in rows], pa.binary()),
+            pa.array([own.key for _, own in rows], pa.binary()) if overlay.schema.key else None,
+            np.zeros(len(rows), np.int64),
         )
 
 
