@@ -11,18 +11,17 @@ kill between the two sends some notices again, under the ids they had.
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
 import headwater
 from examples.flights.board import DELAYS, LOG, STREAM
-from examples.flights.timeline import DAY_US
+from examples.flights.timeline import DAY_US, Times
 
 NOTICES: Final = "notices"
 
@@ -31,7 +30,10 @@ LATE_NOTICE: Final = 120
 
 PACE_US: Final = {"notices": DAY_US // 4, "delays": DAY_US, "log": 7 * DAY_US}
 
-_TOTALS: Final = ("landed", "late", "late_minutes", "cancelled")
+# Rows of the stream: what an insert or an update brought, and a flight that went for good. (One
+# that went to come back changed was updated.)
+CAME: Final = pl.col("METADATA$ACTION") == "INSERT"
+CANCELLED: Final = ~CAME & ~pl.col("METADATA$ISUPDATE")
 
 
 class Release(Enum):
@@ -54,78 +56,55 @@ class Rollout:
 
 
 def count_delays(db: headwater.Database, release: Release) -> int:
-    """Add what is new in the stream to the totals by carrier; returns the changes consumed."""
+    """Add what is new in the stream to the totals by carrier; returns the carriers touched."""
     with db.transaction() as tx:
-        rows = tx.consume(STREAM, into=DELAYS).arrow()
-        news = _by_carrier(rows, release)
-        known = {str(row["carrier"]): row for row in tx.table(DELAYS).rows()}
-        fresh: list[dict[str, object]] = []
-        grown: list[dict[str, object]] = []
-        for new in news:
-            old = known.get(str(new["carrier"]))
-            if old is None:
-                fresh.append(new)
-            else:
-                totals = {name: cast(int, old[name]) + cast(int, new[name]) for name in _TOTALS}
-                grown.append({"carrier": new["carrier"], **totals})
-        if fresh:
+        window = tx.consume(STREAM, into=DELAYS)
+        parts = [_by_carrier(pl.DataFrame(rows), release) for rows in window.batches()]
+        if not parts:
+            return 0
+        news = pl.concat(parts).group_by("carrier").sum()
+        known = tx.table(DELAYS).pl()
+        fresh = news.join(known, on="carrier", how="anti")
+        both = pl.concat([known.join(news, on="carrier", how="semi"), news], how="diagonal")
+        grown = both.join(known, on="carrier", how="semi").group_by("carrier").sum()
+        if len(fresh):
             tx.insert(DELAYS, fresh)
-        if grown:
+        if len(grown):
             tx.update(DELAYS, grown)
-        return rows.num_rows
+        return len(news)
 
 
-def _by_carrier(rows: pa.Table, release: Release) -> list[dict[str, object]]:
+def _by_carrier(rows: pl.DataFrame, release: Release) -> pl.DataFrame:
     """What a window adds to each carrier's totals: rows that came less rows that went."""
-    came = pc.equal(rows["METADATA$ACTION"], "INSERT")
-    sign = pc.if_else(came, 1, -1)
-    landed = pc.equal(rows["status"], "landed")
-    minutes = pc.fill_null(rows["arr_delay"], 0)
-    if release is Release.EARLY_IS_LATE:
-        minutes = pc.abs(minutes)
-    minutes = pc.if_else(landed, pc.max_element_wise(minutes, 0), 0)
-    late = pc.greater(minutes, 0)
-    # A flight that goes for good was cancelled; one that goes to come back was updated.
-    gone = pc.and_(pc.invert(came), pc.invert(rows["METADATA$ISUPDATE"]))
-    news = pa.table(
-        {
-            "carrier": rows["carrier"],
-            "landed": pc.multiply(sign, pc.cast(landed, pa.int64())),
-            "late": pc.multiply(sign, pc.cast(late, pa.int64())),
-            "late_minutes": pc.multiply(sign, minutes),
-            "cancelled": pc.cast(gone, pa.int64()),
-        }
-    )
-    sums = news.group_by("carrier").aggregate([(name, "sum") for name in _TOTALS])
-    named = sums.rename_columns([name.removesuffix("_sum") for name in sums.column_names])
-    return [row for row in named.to_pylist() if any(row[name] for name in _TOTALS)]
+    minutes = pl.col("arr_delay")
+    minutes = minutes.abs() if release is Release.EARLY_IS_LATE else minutes.clip(lower_bound=0)
+    landed, sign = pl.col("status") == "landed", pl.when(CAME).then(1).otherwise(-1)
+    counted = {
+        "landed": landed.cast(pl.Int64) * sign,
+        "late": (landed & (minutes > 0)).cast(pl.Int64) * sign,
+        "late_minutes": pl.when(landed).then(minutes).otherwise(0) * sign,
+        "cancelled": CANCELLED.cast(pl.Int64),
+    }
+    totals = rows.select("carrier", **counted).group_by("carrier").sum()
+    return totals.filter(pl.any_horizontal(pl.exclude("carrier") != 0))
 
 
 def keep_log(db: headwater.Database) -> int:
     """Append every new change to the log, one row each; returns how many."""
     with db.transaction() as tx:
-        rows = tx.consume(STREAM, into=LOG).arrow()
-        came = pc.equal(rows["METADATA$ACTION"], "INSERT")
-        # Of an update only what the flight became.
-        kept = rows.filter(pc.or_(came, pc.invert(rows["METADATA$ISUPDATE"])))
-        if kept.num_rows:
-            tx.insert(LOG, _log_rows(kept))
-        return kept.num_rows
+        window = tx.consume(STREAM, into=LOG)
+        parts = [_log_rows(pl.DataFrame(rows)) for rows in window.batches(more_metadata=True)]
+        return sum(tx.insert(LOG, rows) for rows in parts)
 
 
-def _log_rows(rows: pa.Table) -> pa.Table:
-    gone = pc.equal(rows["METADATA$ACTION"], "DELETE")
-    columns = {
-        "version": rows["METADATA$VERSION"],
-        "at": _naive(rows["METADATA$COMMIT_TIMESTAMP"]),
-        "became": pc.if_else(gone, "cancelled", rows["status"]),
-    }
-    same = ("flight_date", "carrier", "flight", "origin", "dep_delay", "arr_delay")
-    return pa.table({**columns, **{name: rows[name] for name in same}})
-
-
-def _naive(times: "pa.ChunkedArray[pa.TimestampScalar]") -> "pa.ChunkedArray[pa.TimestampScalar]":
-    return pc.cast(times, pa.timestamp("us"))
+def _log_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    # Of an update only what the flight became.
+    return rows.filter(CAME | CANCELLED).select(
+        pl.col("METADATA$VERSION").alias("version"),
+        pl.col("METADATA$COMMIT_TIMESTAMP").dt.replace_time_zone(None).alias("at"),
+        pl.when(CANCELLED).then(pl.lit("cancelled")).otherwise("status").alias("became"),
+        *("flight_date", "carrier", "flight", "origin", "dep_delay", "arr_delay"),
+    )
 
 
 def send_notices(db: headwater.Database, outbox: Path) -> int:
@@ -133,32 +112,26 @@ def send_notices(db: headwater.Database, outbox: Path) -> int:
 
     At least once: the lines are on the disk before the watermark moves.
     """
+    left_late = CAME & (pl.col("status") == "departed") & (pl.col("dep_delay") >= LATE_NOTICE)
     with db.stream(STREAM).consumer(NOTICES) as consumer:
-        rows = consumer.arrow()
-        told = rows.filter(_worth_telling(rows))
-        _append(outbox, told)
-        return told.num_rows
+        parts = [
+            pl.DataFrame(rows).filter(left_late | CANCELLED)
+            for rows in consumer.batches(more_metadata=True)
+        ]
+        _append(outbox, [row for part in parts for row in part.iter_rows(named=True)])
+        return sum(len(part) for part in parts)
 
 
-def _worth_telling(rows: pa.Table) -> "pa.ChunkedArray[pa.BooleanScalar]":
-    came = pc.equal(rows["METADATA$ACTION"], "INSERT")
-    left = pc.and_(came, pc.equal(rows["status"], "departed"))
-    late = pc.fill_null(pc.greater_equal(rows["dep_delay"], LATE_NOTICE), False)
-    gone = pc.and_(pc.invert(came), pc.invert(rows["METADATA$ISUPDATE"]))
-    return pc.or_(pc.and_(left, late), gone)
-
-
-def _append(outbox: Path, told: pa.Table) -> None:
+def _append(outbox: Path, told: Iterable[dict[str, object]]) -> None:
     lines: list[str] = []
-    for row in told.to_pylist():
+    for row in told:
+        gone = row["METADATA$ACTION"] == "DELETE"
+        # The same change has the same id whenever it is read.
         notice = {
-            "id": f"{row['METADATA$VERSION']}-{row['METADATA$ROW_ID']}-{row['METADATA$ACTION']}",
-            "why": "cancelled" if row["METADATA$ACTION"] == "DELETE" else "late",
+            "id": f"{row['METADATA$VERSION']}-{row['METADATA$ROW_ID']}-{'gone' if gone else 'late'}",
+            "why": "cancelled" if gone else "late",
             "flight_date": str(row["flight_date"]),
-            "carrier": row["carrier"],
-            "flight": row["flight"],
-            "origin": row["origin"],
-            "dep_delay": row["dep_delay"],
+            **{name: row[name] for name in ("carrier", "flight", "origin", "dep_delay")},
         }
         lines.append(json.dumps(notice) + "\n")
     if not lines:
@@ -179,7 +152,7 @@ def mend_outbox(outbox: Path) -> None:
         os.truncate(outbox, whole)
 
 
-def due(times_us: "np.typing.NDArray[np.int64]", commit: int, consumer: str) -> bool:
+def due(times_us: Times, commit: int, consumer: str) -> bool:
     """Whether a consumer reads after this refresh: the last one of its day, week or quarter."""
     if commit + 1 >= len(times_us):
         return True

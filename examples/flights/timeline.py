@@ -231,14 +231,15 @@ def month_ends(times_us: Times, commit: int) -> bool:
     """Whether this refresh is the last one of a month in New York, or of all."""
     if commit + 1 >= len(times_us):
         return True
-    now, then = (_local(int(at) - 1) for at in times_us[commit : commit + 2])
+    now, then = (new_york(int(at) - 1) for at in times_us[commit : commit + 2])
     return now.month != then.month
 
 
 def local_time(time_us: int) -> str:
     """A moment as New York's clocks show it: `Fri 2013-02-08 18:00`."""
-    return _local(time_us).strftime("%a %Y-%m-%d %H:%M")
+    return new_york(time_us).strftime("%a %Y-%m-%d %H:%M")
 
 
-def _local(time_us: int) -> pd.Timestamp:
+def new_york(time_us: int) -> pd.Timestamp:
+    """A moment with New York's zone."""
     return pd.Timestamp(time_us, unit="us", tz="UTC").tz_convert(NEW_YORK)

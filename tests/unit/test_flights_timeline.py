@@ -1,10 +1,12 @@
 """The replay's timeline and the oracle of the flights example, on flights written by hand."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from examples.flights import oracle, raw, timeline
@@ -31,7 +33,7 @@ PLAIN: dict[str, object] = {
     "minute": 0,
     "time_hour": "2013-06-01T14:00:00Z",
 }
-CANCELLED = {"dep_time": None, "dep_delay": None, "arr_time": None, "arr_delay": None}
+CANCELLED: dict[str, object] = {"dep_time": None, "dep_delay": None, "arr_time": None, "arr_delay": None}
 
 
 def flights(*rows: dict[str, object]) -> pd.DataFrame:
@@ -133,8 +135,8 @@ def test_a_destination_without_a_known_clock_is_refused() -> None:
         timeline.build(flights({"dest": "XXX"}), ZONES, minutes=30)
 
 
-def test_a_file_that_lacks_a_column_is_refused_by_its_name(tmp_path: object) -> None:
-    path = raw.Path(str(tmp_path)) / "flights.csv"
+def test_a_file_that_lacks_a_column_is_refused_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "flights.csv"
     flights({}).drop(columns=["carrier"]).to_csv(path)
 
     with pytest.raises(raw.BadInput, match=r"flights.csv is no file of flights.*carrier"):
@@ -158,7 +160,7 @@ def test_replay_and_oracle_agree_on_every_moment_of_the_year(year: pd.DataFrame)
         (built.departed, "departed"),
         (built.landed, "landed"),
     ):
-        seen = phase.rows.to_pandas().set_index(list(timeline.KEY))[column]
+        seen = pl.DataFrame(phase.rows).to_pandas().set_index(list(timeline.KEY))[column]
         assert seen.sort_index().equals(expected[column].dropna().sort_index())
 
 

@@ -1,0 +1,87 @@
+"""How the story prints: rich on a terminal, plain columns in a pipe, progress on stderr."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+# Wide enough for every table here when there is no terminal to ask.
+_PIPE_WIDTH = 110
+
+
+class Printer:
+    """Results to stdout."""
+
+    def __init__(self) -> None:
+        width = None if sys.stdout.isatty() else _PIPE_WIDTH
+        self._console = Console(width=width, highlight=False)
+
+    def title(self, text: str) -> None:
+        """The beginning of a part."""
+        self._console.print()
+        self._console.print(Text(text, style="bold cyan"))
+
+    def line(self, text: str, *, style: str = "") -> None:
+        """A sentence."""
+        self._console.print(Text(f"  {text}", style=style), soft_wrap=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Rows under a header; numbers to the right, thousands separated."""
+        table = Table(box=SIMPLE_HEAD if self._console.is_terminal else None, pad_edge=False)
+        found = [list(row) for row in rows]
+        for at, column in enumerate(columns):
+            numeric = bool(found) and all(isinstance(row[at], int | float) for row in found)
+            table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+        for row in found:
+            table.add_row(*(_shown(value) for value in row))
+        from rich.padding import Padding
+
+        self._console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(value).lower()
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+class Bar:
+    """A progress bar on stderr, on a terminal only."""
+
+    def __init__(self, what: str) -> None:
+        columns = (
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("commits"),
+            TimeElapsedColumn(),
+        )
+        console = Console(stderr=True)
+        self._progress = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
+        self._task = self._progress.add_task(what, total=None)
+
+    def show(self, done: int, total: int) -> None:
+        """So many of so many."""
+        self._progress.update(self._task, completed=done, total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
