@@ -16,16 +16,27 @@ What is constant within a commit is encoded once, when the writer is made.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.schemas.columns_encode import long_pieces
+from headwater.schemas.columns_events import (
+    Template,
+    concatenated,
+    image_pieces,
+    join_all,
+    pair_piece,
+    runs,
+    sequence_head,
+)
 from headwater.schemas.varints import NULL, SHORT, SOME, encode_long, encode_string
 
 CONNECTOR: Final = "headwater"
-OPS: Final = {op: encode_string(chr(op)) for op in b"cudr"}
+OP_SIZE: Final = SHORT[1 << 1]
+OPS: Final = {op: OP_SIZE + bytes((op,)) for op in b"cudr"}
 
 
 class RowChangeLike(Protocol):
@@ -182,24 +193,58 @@ class EventWriter:
 
         `before` and `after` are null where a change has no such image; `pairs` are distances.
         """
-        nothing = [None] * len(ops)
-        changes = map(
-            _Change,
-            ops.tolist(),
-            row_ids.tolist(),
-            nothing if before is None else before.to_pylist(),
-            nothing if after is None else after.to_pylist(),
-            [0] * len(ops) if pairs is None else pairs.tolist(),
+        parts: list[pa.BinaryArray] = []
+        c, done = self.constants, self.written
+        firsts = c.first_event_seq + done, c.first_total_order + done, c.first_table_order + done
+        image_bytes = sum(0 if images is None else images.nbytes for images in (before, after))
+        for start, end in runs(len(ops), firsts, image_bytes):
+            count = end - start
+            parts.append(
+                self._run(
+                    ops[start:end],
+                    row_ids[start:end],
+                    None if before is None else before.slice(start, count),
+                    None if after is None else after.slice(start, count),
+                    None if pairs is None else pairs[start:end],
+                )
+            )
+        return concatenated(parts)
+
+    def _run(
+        self,
+        ops: npt.NDArray[np.uint8],
+        row_ids: npt.NDArray[np.int64],
+        before: pa.BinaryArray | None,
+        after: pa.BinaryArray | None,
+        pairs: npt.NDArray[np.int64] | None,
+    ) -> pa.BinaryArray:
+        """The next events, whose numbers are all of one length."""
+        c, s, done, count = self.constants, self.segments, self.written, len(ops)
+        seq = c.first_event_seq + done
+        numbered = Template(count)
+        numbered.constant(s.head + sequence_head(s.sequence, seq))
+        numbered.digits(seq)
+        numbered.constant(s.named)
+        numbered.long(seq)
+        numbered.constant(s.versioned)
+        numbered.long(seq)
+        numbered.constant(s.counted)
+        ordered = Template(count)
+        ordered.constant(s.in_commit)
+        if not c.snapshot:
+            ordered.long(c.first_total_order + done)
+            ordered.long(c.first_table_order + done)
+        ordered.constant(OP_SIZE)
+        ordered.column(ops.reshape(-1, 1))
+        ordered.constant(s.written)
+        self.written += count
+        return join_all(
+            [
+                *image_pieces(before),
+                *image_pieces(after),
+                numbered.piece(),
+                long_pieces(row_ids),
+                pair_piece(seq, pairs),
+                ordered.piece(),
+            ]
         )
-        events = self.rows(list(changes))
-        offsets = np.zeros(len(events) + 1, np.int64)
-        np.cumsum([len(event) for event in events], out=offsets[1:])
-        return offsets, b"".join(events)
-
-
-class _Change(NamedTuple):
-    op: int
-    row_id: int
-    before: bytes | None
-    after: bytes | None
-    pair: int

@@ -11,7 +11,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from headwater.schemas.arrow_plain import to_rows, to_table
+from headwater.schemas.arrow_plain import to_table
+from headwater.schemas.columns_encode import encode_table
 from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
 from headwater.schemas.rows_codec import (
     DECODE_ERRORS,
@@ -93,13 +94,14 @@ class ImageCodec:
         Raises:
             ValueRefused: a value is out of its column's range, or NULL in a key column.
         """
-        return pa.array([self.encode(row) for row in to_rows(self.schema, data)], pa.binary())
+        return encode_table(self.fields, data)
 
     def keys_columns(self, data: pa.Table) -> pa.BinaryArray | None:
         """The keys of the same table's rows; None for a table without a key."""
         if not self.schema.key:
             return None
-        return pa.array([self.key(row) for row in to_rows(self.schema, data)], pa.binary())
+        keyed = data.select(list(self.schema.key_positions))
+        return encode_table(self._key_fields, keyed, key=True)
 
     def decode_columns(self, images: pa.BinaryArray) -> pa.Table:
         """The rows of many images as inner Arrow columns.

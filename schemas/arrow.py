@@ -1,0 +1,183 @@
+"""Arrow as this room uses it: few calls, whose types say what comes back.
+
+pyarrow's stubs tell a column's type by generic scalars, which code over columns of any type cannot
+name. Here a column is a `Column`; the casts that this needs stand in this module only.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:  # pyarrow's own classes take no parameters
+    Value = pa.Scalar[pa.DataType]
+    Column = pa.Array[Value]
+    Chunks = pa.ChunkedArray[Value]
+else:
+    Value, Column, Chunks = pa.Scalar, pa.Array, pa.ChunkedArray
+
+Whole = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+Small = npt.NDArray[np.int32]
+
+INT32 = pa.int32()
+INT64 = pa.int64()
+BINARY = pa.binary()
+STRING = pa.string()
+NOTHING = pa.scalar(b"", BINARY)
+
+
+def kernel(name: str, *arguments: object, options: pc.FunctionOptions | None = None) -> Column:
+    """The column that a compute kernel makes of columns and scalars."""
+    return cast(Column, pc.call_function(name, cast("list[Column]", list(arguments)), options))
+
+
+def aggregate(name: str, column: Column) -> object:
+    """The Python value that an aggregation kernel makes of a column; None for none."""
+    return cast(Value, pc.call_function(name, [column], None)).as_py()
+
+
+def from_buffers(
+    type_: pa.DataType, length: int, buffers: Sequence["Bytes | Whole | Small | bytes | None"]
+) -> Column:
+    """A column around memory that numpy or Python owns; None for no validity bitmap."""
+    held = [None if b is None else cast(pa.Buffer, pa.py_buffer(b)) for b in buffers]
+    return cast(Column, pa.Array.from_buffers(type_, length, held))
+
+
+def binary(offsets: "Whole | Small", data: "Bytes | bytes") -> pa.BinaryArray:
+    """The byte strings between offsets, which are cut to 32 bits: at most 2 GB."""
+    places = offsets.astype(np.int32, copy=False)
+    return cast(pa.BinaryArray, from_buffers(BINARY, len(places) - 1, [None, places, data]))
+
+
+def bits(flags: Flags) -> Bytes:
+    """A validity bitmap."""
+    return np.packbits(flags, bitorder="little")
+
+
+def view(column: Column, type_: pa.DataType) -> Column:
+    """The same memory as another type."""
+    return cast(Column, column.view(type_))
+
+
+def convert(column: Column, type_: pa.DataType, *, safe: bool = True) -> Column:
+    """The same values in another type; pa.ArrowInvalid where one does not fit."""
+    return cast(Column, column.cast(type_, safe=safe))
+
+
+def check(column: Column) -> None:
+    """Nothing if the column's memory is sound, its text UTF-8; pa.ArrowInvalid if not."""
+    column.validate(full=True)
+
+
+def valid(column: Column) -> Flags:
+    """Which values are not null."""
+    flags = column.is_valid().to_numpy(zero_copy_only=False)
+    return cast(Flags, flags)
+
+
+def whole(column: Column) -> Whole:
+    """The numbers of an integer column; nulls are 0."""
+    filled = kernel("coalesce", column, pa.scalar(0, column.type)) if column.null_count else column
+    numbers = cast("npt.NDArray[np.integer]", filled.to_numpy(zero_copy_only=False))
+    return numbers.astype(np.int64, copy=False)
+
+
+def floats(column: Column) -> npt.NDArray[np.float64]:
+    """The numbers of a float column; nulls are 0."""
+    filled = kernel("coalesce", column, pa.scalar(0.0)) if column.null_count else column
+    return cast("npt.NDArray[np.float64]", filled.to_numpy(zero_copy_only=False))
+
+
+def from_whole(numbers: Whole, type_: pa.DataType, null: Flags | None = None) -> Column:
+    """Numbers as a column of an integer type, or of one that is an integer inside."""
+    narrow = type_.bit_width == 32
+    data: Whole | Small = numbers.astype(np.int32) if narrow else np.ascontiguousarray(numbers)
+    return from_buffers(type_, len(data), [None if null is None else bits(~null), data])
+
+
+def array(values: object, type_: pa.DataType) -> Column:
+    """Python values as a column."""
+    return cast(Column, pa.array(cast("list[None]", values), type_))
+
+
+def nulls(count: int, type_: pa.DataType) -> Column:
+    """So many nulls."""
+    return cast(Column, pa.nulls(count, type_))
+
+
+def repeat(one: Column, count: int) -> Column:
+    """The only value of a column so many times."""
+    if one.null_count:
+        return nulls(count, one.type)
+    return cast(Column, pa.repeat(one[0], count))
+
+
+def take(column: Column, rows: "Whole | Small") -> Column:
+    """The values at those rows."""
+    return cast(Column, column.take(cast("pa.Int64Array", pa.array(rows))))
+
+
+def chunked(chunks: Sequence[Column], type_: pa.DataType) -> Chunks:
+    """Chunks of one column."""
+    return cast(
+        Chunks,
+        pa.chunked_array(cast("list[pa.BinaryArray]", list(chunks)), cast(pa.BinaryType, type_)),
+    )
+
+
+def joined(chunks: Sequence[Column], type_: pa.DataType) -> Column:
+    """Chunks of one column in one piece; pa.ArrowInvalid above 2 GB of bytes."""
+    if len(chunks) == 1:
+        return chunks[0]
+    return cast(Column, pa.concat_arrays(list(chunks))) if chunks else array([], type_)
+
+
+def single_chunk(column: "Chunks | Column") -> Column:
+    """A column in one piece; copies only where there are several chunks."""
+    if isinstance(column, pa.ChunkedArray):
+        return joined([cast(Column, chunk) for chunk in column.chunks], column.type)
+    return column
+
+
+def columns_of(data: "pa.Table | pa.RecordBatch") -> list[Column]:
+    """A table's columns, each in one piece."""
+    return [single_chunk(cast("Chunks | Column", column)) for column in data.columns]
+
+
+def words(column: Column) -> Whole:
+    """The 128-bit unscaled numbers of a decimal128 column as (n, 2) words, low first; nulls are junk."""
+    buffer = column.buffers()[1]
+    if buffer is None or not len(column):
+        return np.zeros((len(column), 2), np.int64)
+    numbers = np.frombuffer(memoryview(cast(bytes, buffer)), np.int64).reshape(-1, 2)
+    return numbers[column.offset : column.offset + len(column)]
+
+
+def decimals(type_: pa.DataType, unscaled: Whole, null: Flags | None = None) -> Column:
+    """64-bit unscaled numbers as decimals."""
+    pairs = np.empty((len(unscaled), 2), np.int64)
+    pairs[:, 0] = unscaled
+    pairs[:, 1] = unscaled >> 63
+    return from_buffers(type_, len(pairs), [None if null is None else bits(~null), pairs])
+
+
+def sizes(strings: pa.BinaryArray) -> Whole:
+    """The length of each byte string; null counts 0."""
+    return whole(kernel("binary_length", strings))
+
+
+def contents(strings: pa.BinaryArray) -> memoryview:
+    """The bytes of all strings, one after another; nulls have none."""
+    _, places, data = strings.buffers()
+    if places is None or data is None or not len(strings):
+        return memoryview(b"")
+    offsets = np.frombuffer(memoryview(cast(bytes, places)), np.int32)
+    start, end = offsets[strings.offset], offsets[strings.offset + len(strings)]
+    return memoryview(cast(bytes, data))[int(start) : int(end)]
