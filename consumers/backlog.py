@@ -30,7 +30,7 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
-class BacklogRow:
+class Backlog:
     """One version that is still to be consumed, with the changes it made."""
 
     version: int
@@ -140,13 +140,13 @@ def lag(view: View, stream: StreamObject, at: int, now_us: int) -> Lag:
 
 def backlog(
     view: View, stream: StreamObject, consumer: ConsumerObject | None = None
-) -> Iterator[BacklogRow]:
+) -> Iterator[Backlog]:
     """A row per version still to be consumed: by this consumer, or by the one furthest behind."""
     at = position(view, consumer) if consumer is not None else lowest_position(view, stream)
     before = _row(view, stream, stream.base if at == INITIAL else at)
     for row in view.versions(stream.table, before.version, view.head(stream.table).version):
         commit = view.commit(row.sequence)
-        yield BacklogRow(
+        yield Backlog(
             row.version,
             row.time_us,
             "" if commit is None else commit.commit_id,
@@ -203,7 +203,7 @@ def consumer_row(
     )
 
 
-def consumer_rows(view: View, stream: StreamObject, now_us: int) -> list[ConsumerRow]:
+def listing(view: View, stream: StreamObject, now_us: int) -> list[ConsumerRow]:
     """The listing of a stream's consumers, in order of registration."""
     there = registered(view.catalog, stream)
     return [consumer_row(view, stream, one, now_us) for one in there]

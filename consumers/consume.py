@@ -166,7 +166,7 @@ def _window(
     if tx.view.catalog.get("table", stream.table) is None:
         return Window(start, max(start, stream.base))  # the table is made by this transaction
     kept = horizon(tx.view, stream.table)
-    if max(start, 0 if start >= 0 else stream.base) < kept:
+    if (start if start >= 0 else stream.base) < kept:
         raise below_horizon(stream.name, _shown(tx, stream, reader), start, kept)
     head = tx.view.head(stream.table).version
 

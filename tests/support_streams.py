@@ -1,6 +1,6 @@
 """A small store for tests of streams: one call is one commit, unless a transaction is given."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from headwater.consumers import lifecycle, streams
 from headwater.consumers.backlog import has_data
 from headwater.consumers.read import PLAIN, ReadOptions, read
 from headwater.consumers.registration import find_consumer, position
+from headwater.consumers.streams import StreamOptions
 from headwater.consumers.windows import UNBOUNDED, Bounds, Window
 from headwater.log_store.catalog import StreamObject, TableObject
 from headwater.log_store.port import Log
@@ -22,6 +23,7 @@ from headwater.schemas.tables import ColumnSpec
 from headwater.schemas.types import Row, SqlType
 
 _T = TypeVar("_T")
+PLAIN_STREAM = StreamOptions()
 # (action, isupdate, row id, values)
 StreamRow = tuple[str, bool, int, Row]
 
@@ -47,7 +49,7 @@ class Shop:
         self.log = log
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Generator[Transaction]:
         """Commits at a clean exit, rolls back on any exception."""
         tx = Transaction(self.log, actor="tester")
         try:
@@ -112,7 +114,7 @@ class Shop:
 
     def row_ids(self, name: str) -> list[int]:
         with self.log.view() as view:
-            return snapshot(view, find_table(view.catalog, name).id).row_ids.tolist()
+            return [int(one) for one in snapshot(view, find_table(view.catalog, name).id).row_ids]
 
     def head(self, name: str) -> int:
         with self.log.view() as view:
@@ -124,7 +126,7 @@ class Shop:
         self,
         name: str,
         on: str,
-        options: streams.StreamOptions = streams.StreamOptions(),
+        options: StreamOptions = PLAIN_STREAM,
         *,
         replaces: bool = False,
     ) -> StreamObject:
@@ -134,7 +136,7 @@ class Shop:
             )
         )
 
-    def alter(self, name: str, options: streams.StreamOptions) -> StreamObject:
+    def alter(self, name: str, options: StreamOptions) -> StreamObject:
         return self.do(lambda tx: streams.alter_stream(tx, find_stream(tx.catalog, name), options))
 
     def find(self, name: str) -> StreamObject:
