@@ -3,12 +3,14 @@
 What rocksdict 0.3 does that a caller must not meet, each shown by a test:
 - its iterators end silently at a damaged block: a scan asks for the status where it ended;
 - a ReadOptions dropped before its iterator leaves the upper bound dangling: both live in one frame;
+- its snapshots hold for `get` only: their iterators show what was written later (see `Moment`);
 - iterators and snapshots keep a closed database open: none survives between two chunks of a scan,
-  and `Moment.drop` ends a snapshot under its reader;
+  and `Moment.drop` ends a moment under its readers;
 - it raises the bare Exception for everything: `_translated` reads the text once, here.
 """
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +25,10 @@ from headwater.log_store.rocks_keys import FAMILIES
 Pair = tuple[bytes, bytes]
 
 _FILE = re.compile(r"[^\s:]*?((?:\d{6,}\.(?:sst|log))|MANIFEST-\d+|CURRENT)\b")
+CLOSED: Final = "the store is closed: connect again"
+# Families whose keys are overwritten; of these, the one that is scanned.
+_POINT_IN_TIME: Final = ("cur", "pk", "watermarks")
+_SCANNED: Final = "cur"
 _POINT_FAMILIES: Final = frozenset({"cur", "pk"})
 _BIG_FAMILIES: Final = frozenset({"log", "cur", "pk"})
 _CHUNK_BYTES: Final = 4 << 20
@@ -49,7 +55,7 @@ class StoreSettings:
 def _translated(error: Exception, what: str) -> LogError:
     text = str(error)
     if isinstance(error, rocksdict.DbClosedError):
-        return StoreUnavailable("the store is closed: connect again")
+        return StoreUnavailable(CLOSED)
     found = _FILE.search(text)
     damaged = "Corruption" in text or "checksum" in text or "No such file" in text
     if damaged:
@@ -104,22 +110,31 @@ class WriteBatch:
 
 
 class Moment:
-    """All families as they were when it was taken. Readable until dropped.
+    """The store as it was when this was taken, until dropped.
+
+    Values are read as they were then, in every family. Of scans only those of `cur` are: the
+    driver's snapshots do not hold for iterators, so one iterator is made together with them. All
+    other families are only ever added to, and their readers stop at the place they know.
 
     The driver takes one snapshot per family, so nothing may be written while a moment is taken.
     """
 
-    __slots__ = ("__weakref__", "_snapshots")
+    __slots__ = ("__weakref__", "_cursor", "_lock", "_number", "_snapshots", "_store")
 
-    def __init__(self, families: Mapping[str, rocksdict.Rdict]) -> None:
-        self._snapshots = {name: family.snapshot() for name, family in families.items()}
+    def __init__(self, store: "Store", families: Mapping[str, rocksdict.Rdict]) -> None:
+        self._store: Store | None = store
+        self._snapshots = {name: families[name].snapshot() for name in _POINT_IN_TIME}
+        self._cursor: rocksdict.RdictIter | None = families[_SCANNED].iter()
+        self._number = store.last_write()
+        self._lock = threading.Lock()
 
     def get(self, family: str, key: bytes) -> bytes | None:
         """One value, None where there is none."""
+        found = self._snapshots.get(family)
+        if found is None:
+            return self._open().get(family, key)
         try:
-            return cast(bytes, self._snapshots[family][key])
-        except KeyError as error:
-            raise StoreUnavailable("the store is closed: connect again") from error
+            return cast(bytes, found[key])
         except Exception as error:  # noqa: BLE001 - the driver raises the bare class, for a miss too
             if str(error) == "key not found":
                 return None
@@ -127,21 +142,35 @@ class Moment:
 
     def chunks(self, family: str, start: bytes, end: bytes) -> Iterator[list[Pair]]:
         """The pairs of [start, end), some thousands or some megabytes at a time."""
-        return _chunks(lambda: self._open(family), family, start, end)
+        if family != _SCANNED:
+            return self._open().chunks(family, start, end)
+        return _chunks(self._cut, start, end)
+
+    def _cut(self, start: bytes, end: bytes) -> list[Pair]:
+        """A chunk of `cur`: fast if nothing was written since, else by the iterator made then."""
+        store = self._open()
+        chunk = store.chunk(_SCANNED, start, end)
+        if store.last_write() == self._number:
+            return chunk
+        with self._lock:
+            if self._cursor is None:
+                raise StoreUnavailable(CLOSED)
+            return _chunk_by(self._cursor, start, end)
 
     def last(self, family: str, start: bytes, upto: bytes) -> Pair | None:
-        """The last pair of [start, upto]."""
-        return _last(self._open(family), family, start, upto)
+        """The last pair of [start, upto], which may be newer than this moment."""
+        return self._open().last(family, start, upto)
 
-    def _open(self, family: str) -> rocksdict.Snapshot:
-        found = self._snapshots.get(family)
-        if found is None:
-            raise StoreUnavailable("the store is closed: connect again")
-        return found
+    def _open(self) -> "Store":
+        if self._store is None:
+            raise StoreUnavailable(CLOSED)
+        return self._store
 
     def drop(self) -> None:
         """Let go of the snapshots; later reads raise StoreUnavailable."""
-        self._snapshots = {}
+        with self._lock:
+            self._store = self._cursor = None
+            self._snapshots = {}
 
 
 class Store:
@@ -179,24 +208,34 @@ class Store:
     def get(self, family: str, key: bytes) -> bytes | None:
         """One value as written last, None where there is none."""
         try:
-            return cast(bytes | None, self._families[family].get(key))
+            return cast(bytes | None, self._family(family).get(key))
         except Exception as error:  # noqa: BLE001 - the driver raises the bare class
             _raise(error, family)
 
     def get_many(self, family: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """Values as written last, in the order asked."""
         try:
-            return cast(list[bytes | None], self._families[family].get(list(keys)))
+            return cast(list[bytes | None], self._family(family).get(list(keys)))
         except Exception as error:  # noqa: BLE001 - the driver raises the bare class
             _raise(error, family)
 
     def chunks(self, family: str, start: bytes, end: bytes) -> Iterator[list[Pair]]:
         """The pairs of [start, end) as written last, some thousands or megabytes at a time."""
-        return _chunks(lambda: self._families[family], family, start, end)
+        return _chunks(lambda a, b: self.chunk(family, a, b), start, end)
+
+    def chunk(self, family: str, start: bytes, end: bytes) -> list[Pair]:
+        """The first pairs of [start, end); fewer than a full chunk only where they end."""
+        return _chunk(self._family(family), family, start, end)
 
     def last(self, family: str, start: bytes, upto: bytes) -> Pair | None:
         """The last pair of [start, upto]."""
-        return _last(self._families[family], family, start, upto)
+        return _last(self._family(family), family, start, upto)
+
+    def _family(self, family: str) -> rocksdict.Rdict:
+        found = self._families.get(family)
+        if found is None:
+            raise StoreUnavailable(CLOSED)
+        return found
 
     def batch(self) -> WriteBatch:
         """An empty batch."""
@@ -234,7 +273,7 @@ class Store:
 
     def moment(self) -> Moment:
         """All families as they are now; nothing may be written meanwhile."""
-        return Moment(self._families)
+        return Moment(self, self._families)
 
     def catch_up(self) -> None:
         """A secondary reads on in what the owner has written."""
@@ -300,13 +339,10 @@ def _options(settings: StoreSettings, cache: rocksdict.Cache, family: str) -> ro
 
 
 def _chunks(
-    source: Callable[[], rocksdict.Rdict | rocksdict.Snapshot],
-    family: str,
-    start: bytes,
-    end: bytes,
+    cut: Callable[[bytes, bytes], list[Pair]], start: bytes, end: bytes
 ) -> Iterator[list[Pair]]:
     while True:
-        chunk = _chunk(source(), family, start, end)
+        chunk = cut(start, end)
         if chunk:
             yield chunk
             start = chunk[-1][0] + b"\0"
@@ -318,39 +354,53 @@ def _size_of(chunk: list[Pair]) -> int:
     return sum(len(value) for _, value in chunk)
 
 
-def _chunk(
-    source: rocksdict.Rdict | rocksdict.Snapshot, family: str, start: bytes, end: bytes
-) -> list[Pair]:
-    """The first pairs of [start, end); fewer than a full chunk only where they end."""
+def _chunk(source: rocksdict.Rdict, family: str, start: bytes, end: bytes) -> list[Pair]:
     bounds = rocksdict.ReadOptions()
     bounds.set_iterate_upper_bound(end)
     chunk: list[Pair] = []
-    size = 0
+    size, stood = 0, -1
     try:
-        # The driver types a key as all it could be; in raw mode it is bytes.
-        pairs = cast(Iterator[Pair], source.items(from_key=start, read_opt=bounds))
-        for pair in pairs:
-            chunk.append(pair)
-            size += len(pair[1])
-            if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_ROWS:
+        while len(chunk) > stood:
+            stood = len(chunk)
+            # The driver types a key as all it could be; in raw mode it is bytes.
+            for pair in cast(Iterator[Pair], source.items(from_key=start, read_opt=bounds)):
+                chunk.append(pair)
+                size += len(pair[1])
+                if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_ROWS:
+                    return chunk
+            # `items` ends at a damaged block as if nothing followed: look there again.
+            again = source.iter(bounds)
+            again.seek(start := chunk[-1][0] + b"\0" if chunk else start)
+            if not again.valid():
+                again.status()
                 return chunk
-        # `items` ends at a damaged block as if nothing followed: look there again.
-        again = source.iter(bounds)
-        again.seek(chunk[-1][0] if chunk else start)
-        if chunk and again.valid():
-            again.next()
-        ended = not again.valid()
-        again.status()
+            # What follows now was added meanwhile.
     except Exception as error:  # noqa: BLE001 - the driver raises the bare class
         _raise(error, family)
-    if not ended:
-        raise LogDamaged(family, f"a scan ended before key {again.key().hex()}")
+    raise LogDamaged(family, f"a scan stops before key {start.hex()}")
+
+
+def _chunk_by(cursor: rocksdict.RdictIter, start: bytes, end: bytes) -> list[Pair]:
+    chunk: list[Pair] = []
+    size = 0
+    try:
+        cursor.seek(start)
+        while cursor.valid():
+            key, value = cast(bytes, cursor.key()), cast(bytes, cursor.value())
+            if key >= end:
+                return chunk
+            chunk.append((key, value))
+            size += len(value)
+            if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_ROWS:
+                return chunk
+            cursor.next()
+        cursor.status()
+    except Exception as error:  # noqa: BLE001 - the driver raises the bare class
+        _raise(error, _SCANNED)
     return chunk
 
 
-def _last(
-    source: rocksdict.Rdict | rocksdict.Snapshot, family: str, start: bytes, upto: bytes
-) -> Pair | None:
+def _last(source: rocksdict.Rdict, family: str, start: bytes, upto: bytes) -> Pair | None:
     try:
         found = source.iter()
         found.seek_for_prev(upto)
