@@ -181,3 +181,20 @@ def contents(strings: pa.BinaryArray) -> memoryview:
     offsets = np.frombuffer(memoryview(cast(bytes, places)), np.int32)
     start, end = offsets[strings.offset], offsets[strings.offset + len(strings)]
     return memoryview(cast(bytes, data))[int(start) : int(end)]
+
+
+def with_nulls(strings: Column, null: Flags) -> Column:
+    """Byte strings, null where it says so; the column must be a whole one of its own."""
+    _, places, data = strings.buffers()
+    held = [cast(pa.Buffer, pa.py_buffer(bits(~null))), places, data]
+    return cast(Column, pa.Array.from_buffers(strings.type, len(strings), held))
+
+
+def offsets(strings: pa.BinaryArray) -> Whole:
+    """Where each byte string starts within `contents`, and behind the last where it ends."""
+    _, places, _ = strings.buffers()
+    if places is None or not len(strings):
+        return np.zeros(1, np.int64)
+    found = np.frombuffer(memoryview(cast(bytes, places)), np.int32)
+    found = found[strings.offset : strings.offset + len(strings) + 1]
+    return found.astype(np.int64) - int(found[0])

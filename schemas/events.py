@@ -3,29 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.schemas.arrow import Whole
 from headwater.schemas.arrow_plain import to_table
+from headwater.schemas.columns_events_read import read_part
 from headwater.schemas.errors import EventUnreadable
-from headwater.schemas.images import codec, words_of
+from headwater.schemas.images import FEW, batches, codec, table_of, words_of
 from headwater.schemas.rows_codec import DECODE_ERRORS, RowDecoder
 from headwater.schemas.tables import TableSchema
-from headwater.schemas.tails import Tail, read_tail
+from headwater.schemas.tails import IMAGES_OF, Tail, read_tail
 from headwater.schemas.types import Row
 
 Offsets = npt.NDArray[np.int64] | bytes | memoryview | Sequence[int]
-
-# (has a before image, has an after image) that each op must have.
-_IMAGES_OF: Final = {
-    ord("c"): (False, True),
-    ord("r"): (False, True),
-    ord("u"): (True, True),
-    ord("d"): (True, False),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +58,9 @@ def read_events(
         EventUnreadable: a message is no event of this schema; the position is in `data`.
     """
     places = as_offsets(offsets, len(data))
-    return _read_rows(schema, data, places, images)
+    if len(places) <= FEW:
+        return _read_rows(schema, data, places, images)
+    return _read_columns(schema, data, places, images)
 
 
 def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:
@@ -104,7 +99,14 @@ def _read_rows(
         if new is not None and images:
             after.append(new)
         tails.append(tail)
-    numbers = np.array(tails, np.int64).reshape(len(tails), 7).T
+    numbers = np.array(tails, np.int64).reshape(len(tails), len(Tail._fields)).T
+    old_side = to_table(schema, before), np.array(before_at, np.int64)
+    return _events(
+        schema, numbers, [old_side, (to_table(schema, after), np.array(after_at, np.int64))]
+    )
+
+
+def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table, Whole]]) -> Events:
     return Events(
         schema=schema,
         versions=numbers[0],
@@ -114,11 +116,25 @@ def _read_rows(
         sequences=numbers[4],
         times_us=numbers[5],
         ops=numbers[6].astype(np.uint8),
-        before=to_table(schema, before),
-        before_at=np.array(before_at, np.int64),
-        after=to_table(schema, after),
-        after_at=np.array(after_at, np.int64),
+        before=sides[0][0],
+        before_at=sides[0][1],
+        after=sides[1][0],
+        after_at=sides[1][1],
     )
+
+
+def _read_columns(schema: TableSchema, data: bytes, places: Whole, images: bool) -> Events:
+    parts = [read_part(schema, data, places[i : j + 1]) for i, j in batches(places)]
+    numbers = np.concatenate([part.numbers for part in parts], axis=1)
+    sides: list[tuple[pa.Table, Whole]] = []
+    for side in (0, 1):
+        at = np.full(numbers.shape[1], -1, np.int64)
+        present = np.concatenate([part.sides[side].present for part in parts])
+        if images:
+            at[present] = np.arange(int(present.sum()))
+        decoded = [part.sides[side].columns for part in parts] if images else []
+        sides.append((table_of(schema, [columns for columns in decoded if columns]), at))
+    return _events(schema, numbers, sides)
 
 
 def _read_event(read: RowDecoder, message: bytes, at: int) -> tuple[Row | None, Row | None, Tail]:
@@ -132,7 +148,7 @@ def _read_event(read: RowDecoder, message: bytes, at: int) -> tuple[Row | None, 
         tail = read_tail(message[p:])
     except EventUnreadable as error:
         raise EventUnreadable(error.why, position=at + p + (error.position or 0)) from None
-    if _IMAGES_OF.get(tail.op) != (old is not None, new is not None):
+    if IMAGES_OF.get(tail.op) != (old is not None, new is not None):
         raise EventUnreadable("its op and its images do not go together", position=at)
     return old, new, tail
 

@@ -5,13 +5,17 @@ Python; both write the same bytes.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
+import numpy as np
 import pyarrow as pa
 
-from headwater.schemas.arrow_plain import to_table
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Column, Whole
+from headwater.schemas.arrow_plain import arrow_schema, to_table
+from headwater.schemas.columns_decode import Cursor, Malformed, padded, read_columns
 from headwater.schemas.columns_encode import encode_table
 from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
 from headwater.schemas.rows_codec import (
@@ -24,6 +28,10 @@ from headwater.schemas.rows_codec import (
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 from headwater.schemas.wire import WireField, key_fields, value_fields
+
+FEW: Final = 64  # below this many, row by row is faster than column by column
+_BATCH: Final = 16384
+_BATCH_BYTES: Final = 64 << 20
 
 
 class ImageCodec:
@@ -109,7 +117,53 @@ class ImageCodec:
         Raises:
             EventUnreadable: an image is null, or no image of this schema.
         """
-        return to_table(self.schema, [self.decode(image) for image in images.to_pylist()])
+        if images.null_count:
+            raise EventUnreadable("there is no image")
+        if len(images) < FEW:
+            rows = [self.decode(cast(bytes, image)) for image in images.to_pylist()]
+            return to_table(self.schema, rows)
+        places, data = arrow.offsets(images), arrow.contents(images)
+        parts = [self._decoded(places[i : j + 1], data) for i, j in batches(places)]
+        return table_of(self.schema, parts)
+
+    def _decoded(self, places: Whole, data: memoryview) -> list[Column]:
+        """The columns of the images between these places."""
+        base = int(places[0])
+        part = padded(data[base : int(places[-1])])
+        cursor = Cursor(part, places[:-1] - base, places[1:] - base)
+        try:
+            columns = read_columns(self.fields, cursor)
+            cursor.fail(cursor.at != cursor.ends, "bytes are left over")
+        except Malformed as error:
+            raise EventUnreadable(error.why, position=int(places[error.row])) from None
+        return columns
+
+
+def batches(places: Whole) -> Iterator[tuple[int, int]]:
+    """Runs of byte strings to decode at a time, as (first, behind the last): small enough to cache.
+
+    A run holds at most 64 MB, or one string.
+    """
+    first, count = 0, len(places) - 1
+    while first < count:
+        behind = min(first + _BATCH, count)
+        if places[behind] - places[first] > _BATCH_BYTES:
+            room = int(np.searchsorted(places, places[first] + _BATCH_BYTES, "right")) - 1
+            behind = max(first + 1, min(room, behind))
+        yield first, behind
+        first = behind
+
+
+def table_of(schema: TableSchema, parts: Sequence[Sequence[Column]]) -> pa.Table:
+    """The table of columns decoded part by part."""
+    if not parts:
+        return to_table(schema, [])
+    wanted = arrow_schema(schema)
+    columns = [
+        arrow.joined(chunks, field.type)
+        for chunks, field in zip(zip(*parts, strict=True), wanted, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=wanted)
 
 
 @lru_cache(maxsize=512)

@@ -16,6 +16,14 @@ from headwater.schemas.varints import read_long
 # The fields that are read, in the order of `Tail`.
 NUMBERS: Final = ("commit_version", "event_seq", "pair_seq", "row_id", "txId", "ts_us")
 
+# (has a before image, has an after image) that each op must have.
+IMAGES_OF: Final = {
+    ord("c"): (False, True),
+    ord("r"): (False, True),
+    ord("u"): (True, True),
+    ord("d"): (True, False),
+}
+
 # (name, form, union branch of the value: None where there is no union)
 _SOURCE: Final = (
     ("version", "string", None),
