@@ -1,10 +1,10 @@
 """What can be wrong with a call of the API itself. Nothing was written.
 
-    ApiError
-      TargetNotKnown    the target names no kind of store        give a directory, or `memory:`
-      NotFound          no table, stream or row of that name     see what there is
-      BadArgument       an argument that cannot mean anything    see the sentence
-      ReadOnly          the store was opened for reading         connect without read_only
+ApiError
+  TargetNotKnown    the target names no kind of store        give a directory, or `memory:`
+  NotFound          no table, stream or row of that name     see what there is
+  BadArgument       an argument that cannot mean anything    see the sentence
+  ReadOnly          the store was opened for reading         connect without read_only
 """
 
 from typing import ClassVar
@@ -21,19 +21,6 @@ class TargetNotKnown(ApiError):
     """The target of `connect` is none of the kinds of store there are."""
 
     code = "E_TARGET"
-
-
-class NotFound(ApiError):
-    """No object of that name, or no row with that key."""
-
-    code = "E_NOT_FOUND"
-
-    def __init__(self, what: str, name: str, known: list[str] | None = None) -> None:
-        hint = ""
-        if known is not None:
-            hint = f"; there is {', '.join(known[:8])}" if known else "; there is none yet"
-        super().__init__(f"{what} {name} does not exist{hint}")
-        self.what, self.name = what, name
 
 
 class BadArgument(ApiError):

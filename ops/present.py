@@ -37,8 +37,7 @@ def row_dict(schema: TableSchema, row: Sequence[object]) -> dict[str, object]:
 
 def to_pandas(data: pa.Table) -> "pd.DataFrame":
     """A pandas DataFrame; needs the `frames` extra."""
-    # The stubs leave the frame's type open.
-    return cast("pd.DataFrame", data.to_pandas())
+    return data.to_pandas()
 
 
 def to_polars(data: pa.Table) -> "pl.DataFrame":

@@ -13,7 +13,6 @@ from pathlib import Path
 from headwater.log_store.memory import MemoryLog, wall_clock_us
 from headwater.log_store.port import Log
 from headwater.log_store.rocks import RocksLog, RocksOptions
-from headwater.log_store.rocks_readonly import open_read_only
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.ops.errors import TargetNotKnown
 from headwater.ops.settings import Settings
@@ -78,6 +77,8 @@ def open_store(target: str | Path, options: OpenOptions) -> Store:
     if not options.create and not path.is_dir():
         raise TargetNotKnown(f"{path} holds no store: connect without create=False to make one")
     if options.read_only:
+        from headwater.log_store.rocks_readonly import open_read_only
+
         return _store(text, open_read_only(path), options, settings, None)
     with _LOCK:
         shared = _OPEN.get(str(path))
@@ -86,9 +87,7 @@ def open_store(target: str | Path, options: OpenOptions) -> Store:
             return shared
         durability = options.durability or settings.durability
         log = RocksLog(
-            RocksOptions(
-                path=path, name=store_name(path), fsync=durability == "fsync", clock=clock
-            )
+            RocksOptions(path=path, name=store_name(path), fsync=durability == "fsync", clock=clock)
         )
         store = _store(text, log, options, settings, str(path))
         _OPEN[str(path)] = store

@@ -1,0 +1,311 @@
+"""`headwater.connect`: a store, its tables, streams and transactions, as Python holds them."""
+
+import getpass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, Unpack
+
+from headwater.consumers import lifecycle, streams
+from headwater.consumers.positions import Said
+from headwater.consumers.streams import StreamOptions
+from headwater.ops.api_streams import Stream, StreamArguments, stream_options
+from headwater.ops.api_tables import Table
+from headwater.ops.api_transaction import Tx
+from headwater.ops.errors import BadArgument
+from headwater.ops.present import from_us
+from headwater.ops.session import Session
+from headwater.ops.settings import Settings
+from headwater.ops.wiring import OpenOptions, open_store
+from headwater.producer import ddl
+from headwater.producer.names import find, find_stream, find_table
+from headwater.producer.transaction import Transaction
+from headwater.schemas.tables import ColumnSpec
+from headwater.schemas.types import SqlType
+
+
+def connect(
+    target: str | Path | None = None,
+    *,
+    read_only: bool = False,
+    create: bool = True,
+    durability: str | None = None,
+    actor: str | None = None,
+    clock: Callable[[], int] | None = None,
+) -> "Database":
+    """The store in a directory, made if there is none; `memory:` is one that dies with it.
+
+    Without a target: `HEADWATER_DIR`, else `headwater-data`. `durability` is `fsync` (default:
+    an acknowledged commit survives a power cut) or `os` (it survives a killed process).
+    `read_only` reads beside a process that has the store open. `actor` is written beside each
+    commit. `clock` gives microseconds since 1970.
+
+    Raises:
+        DirectoryInUse: another process has it open; names its pid and host.
+        LogDamaged: what is on disk is not what was acknowledged; names file and position.
+    """
+    options = OpenOptions(read_only=read_only, create=create, durability=durability, clock=clock)
+    settings = Settings()
+    store = open_store(settings.dir if target is None else target, options)
+    who = actor if actor is not None else settings.actor or _login()
+    return Database(Session(store, who))
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user, as in a bare container
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something kept for ever: a definition, a rewind, a refusal. `detail` is JSON."""
+
+    sequence: int
+    time: datetime
+    actor: str
+    what: str
+    detail: str
+
+
+class Database:
+    """A connection to a store. Close it, or use it as a context manager."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Database({self._session.target!r})"
+
+    @property
+    def session(self) -> Session:
+        """What the handles of this connection share."""
+        return self._session
+
+    # Tables.
+
+    def create_schema(self, name: str, *, if_not_exists: bool = False) -> None:
+        """A schema for tables and streams to live under."""
+        self._session.define(lambda tx: ddl.create_namespace(tx, name, if_not_exists=if_not_exists))
+
+    def drop_schema(self, name: str) -> None:
+        """Drop an empty schema."""
+        self._session.define(lambda tx: ddl.drop_namespace(tx, name))
+
+    def create_table(
+        self,
+        name: str,
+        columns: Mapping[str, str | SqlType] | Sequence[ColumnSpec],
+        *,
+        key: str | Sequence[str] = (),
+        if_not_exists: bool = False,
+        or_replace: bool = False,
+    ) -> Table:
+        """A table; `columns` are types by name, or `ColumnSpec`s for defaults and NOT NULL.
+
+        Raises:
+            NameTaken: a table has the name. Nothing was created.
+            TypeNotKnown, SchemaInvalid: nothing was created.
+        """
+        specs = _specs(columns)
+        parts = [key] if isinstance(key, str) else list(key)
+        made = self._session.define(
+            lambda tx: lifecycle.create_table(
+                tx, name, specs, parts, if_not_exists=if_not_exists, or_replace=or_replace
+            )
+        )
+        return Table(self._session, made.id)
+
+    def table(self, name: str) -> Table:
+        """The table of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self._session.view() as view:
+            return Table(self._session, find_table(view.catalog, name).id)
+
+    def tables(self) -> list[Table]:
+        """Every live table, in order of creation."""
+        with self._session.view() as view:
+            return [Table(self._session, found.id) for found in view.catalog.tables()]
+
+    def drop_table(self, name: str, *, if_exists: bool = False) -> None:
+        """Drop a table: its streams are stale, it is no consumer any more; see `undrop_table`."""
+
+        def drop(tx: Transaction) -> None:
+            found = find(tx.catalog, "table", name)
+            if found is not None or not if_exists:
+                lifecycle.drop_table(tx, find_table(tx.catalog, name))
+
+        self._session.define(drop)
+
+    def undrop_table(self, name: str) -> Table:
+        """Bring the table last dropped under a name back, with its streams and watermarks."""
+        return Table(
+            self._session, self._session.define(lambda tx: lifecycle.undrop_table(tx, name)).id
+        )
+
+    def rename_table(self, old: str, new: str) -> None:
+        """Give a table another name; its topic, streams and consumers stay with it."""
+        self._session.define(lambda tx: ddl.rename_table(tx, find_table(tx.catalog, old), new))
+
+    def swap_tables(self, one: str, other: str) -> None:
+        """Let two tables swap their names in one commit."""
+        self._session.define(
+            lambda tx: ddl.swap_tables(
+                tx, find_table(tx.catalog, one), find_table(tx.catalog, other)
+            )
+        )
+
+    def clone_table(self, name: str, source: str, *, at: Said | None = None) -> Table:
+        """A table with another's rows, as of now or of a version or time.
+
+        It starts at v0; the rows arrive as v1 under the row ids they have.
+        """
+        place = None if at is None else self._session.position(at)
+        made = self._session.define(
+            lambda tx: lifecycle.clone_table(tx, name, find_table(tx.catalog, source), place)
+        )
+        return Table(self._session, made.id)
+
+    # Streams.
+
+    def create_stream(
+        self,
+        name: str,
+        on: str | Table,
+        *,
+        at: Said | None = None,
+        before: Said | None = None,
+        if_not_exists: bool = False,
+        or_replace: bool = False,
+        **options: Unpack[StreamArguments],
+    ) -> Stream:
+        """A stream of a table's changes from its head on, or from a place in its history.
+
+        `at` and `before` take a version, a time, `{"statement": id}` or `{"stream": name}`.
+
+        Raises:
+            NameTaken: a stream has the name. StreamInvalid: the options contradict each other.
+            OutsideHistory: the place is not kept. Nothing was created.
+        """
+        if at is not None and before is not None:
+            raise BadArgument("a stream starts at a place or before one, not both")
+        chosen = replace(
+            stream_options(StreamOptions(), options),
+            at=None if at is None and before is None else self._session.position(at or before),
+            before=before is not None,
+        )
+        made = self._session.define(
+            lambda tx: streams.create_stream(
+                tx,
+                name,
+                find_table(tx.catalog, on) if isinstance(on, str) else tx.catalog.table(on.id),
+                chosen,
+                or_replace=or_replace,
+                if_not_exists=if_not_exists,
+            )
+        )
+        return Stream(self._session, made.id)
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self._session.view() as view:
+            return Stream(self._session, find_stream(view.catalog, name).id)
+
+    def streams(self) -> list[Stream]:
+        """Every live stream, in order of creation."""
+        with self._session.view() as view:
+            return [Stream(self._session, found.id) for found in view.catalog.streams()]
+
+    def drop_stream(self, name: str, *, if_exists: bool = False) -> None:
+        """Drop a stream and retire its consumers; the record of their moves stays."""
+
+        def drop(tx: Transaction) -> None:
+            found = find(tx.catalog, "stream", name)
+            if found is not None or not if_exists:
+                streams.drop_stream(tx, find_stream(tx.catalog, name))
+
+        self._session.define(drop)
+
+    def clone_stream(self, name: str, source: str, *, or_replace: bool = False) -> Stream:
+        """A stream of the same definition whose consumers stand where the source's do."""
+        made = self._session.define(
+            lambda tx: streams.clone_stream(
+                tx, name, find_stream(tx.catalog, source), or_replace=or_replace
+            )
+        )
+        return Stream(self._session, made.id)
+
+    # The store.
+
+    @contextmanager
+    def transaction(self, *, idempotency_key: str | None = None) -> Generator[Tx]:
+        """Several statements in one commit: at a clean exit all of it, on an exception nothing.
+
+        With an idempotency key, the same operations sent again under it change nothing and give
+        the first results; kept for 7 days.
+
+        Raises:
+            WriteConflict: another writer was first. Nothing was written; run the block again.
+            IdempotencyMismatch: the key stands for other operations. Nothing was written.
+        """
+        with self._session.transaction(idempotency_key) as tx:
+            yield tx
+
+    def audit(self) -> list[AuditEntry]:
+        """What is kept for ever, oldest first: definitions, rewinds, refusals."""
+        with self._session.view() as view:
+            return [
+                AuditEntry(row.sequence, from_us(row.time_us), row.actor, row.what, row.detail)
+                for row in view.audit()
+            ]
+
+    def wait(self, sequence: int, timeout: float) -> int:
+        """Wait for a commit after a place in the sequence, at most so many seconds.
+
+        Returns the newest place.
+        """
+        return self._session.log.wait(sequence, timeout)
+
+    @property
+    def sequence(self) -> int:
+        """The newest commit's place in the commit sequence; 0 in an empty store."""
+        with self._session.view() as view:
+            return view.sequence
+
+    def close(self) -> None:
+        """Leave the store. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._session.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _specs(columns: Mapping[str, str | SqlType] | Sequence[ColumnSpec]) -> list[ColumnSpec]:
+    if not isinstance(columns, Mapping):
+        return list(columns)
+    return [
+        ColumnSpec(name, SqlType.parse(type_) if isinstance(type_, str) else type_)
+        for name, type_ in columns.items()
+    ]

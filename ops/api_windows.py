@@ -1,0 +1,165 @@
+"""A consumer's window inside a transaction: its rows, and the way to write their effect."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+import pyarrow as pa
+
+from headwater.consumers.consume import Consumption, consume
+from headwater.consumers.read import ReadOptions, empty_rows, read
+from headwater.consumers.windows import Bounds
+from headwater.consumers.windows import Window as Versions
+from headwater.log_store.catalog import StreamObject, TableObject
+from headwater.log_store.port import View
+from headwater.ops.errors import BadArgument
+from headwater.ops.present import METADATA, Change, Reads, changes_of, outer
+from headwater.producer.errors import NotFound
+from headwater.producer.names import find_stream
+from headwater.schemas.tables import TableSchema
+
+if TYPE_CHECKING:
+    from headwater.ops.api_streams import Stream
+    from headwater.ops.api_transaction import Data, Tx
+
+
+class StreamRows(Reads):
+    """The rows of one window of a stream, read as often as wanted and always the same."""
+
+    def __init__(
+        self, view: View, stream: StreamObject, versions: Versions, options: ReadOptions
+    ) -> None:
+        self._view, self._stream, self._versions = view, stream, versions
+        self._options = options
+
+    @property
+    def stream_name(self) -> str:
+        """The stream's name."""
+        return self._stream.name
+
+    @property
+    def stream_id(self) -> int:
+        """The stream's object id."""
+        return self._stream.id
+
+    @property
+    def start(self) -> int:
+        """The version after which the window begins; -1 for the initial rows."""
+        return self._versions.after
+
+    @property
+    def end(self) -> int:
+        """The last version in the window."""
+        return self._versions.upto
+
+    @property
+    def versions(self) -> str:
+        """The window as people read it: `(v3, v7]`."""
+        return str(self._versions)
+
+    def __bool__(self) -> bool:
+        return bool(self._versions)
+
+    def show(self, versions: Versions) -> None:
+        """Show other versions: those that a repeated request consumed the first time."""
+        self._versions = versions
+
+    @property
+    def _schema(self) -> TableSchema:
+        return self._options.schema or self._view.catalog.table(self._stream.table).schema
+
+    def batches(self, *, more_metadata: bool = False) -> Iterator[pa.Table]:
+        """The rows as Arrow tables of some ten thousand each, so that memory stays bounded."""
+        for rows in read(self._view, self._stream, self._versions, self._read_with(more_metadata)):
+            yield _outer(self._schema, rows)
+
+    def arrow(self, *, more_metadata: bool = False) -> pa.Table:
+        """All rows: the table's columns, then METADATA$ACTION, $ISUPDATE and $ROW_ID.
+
+        `more_metadata` adds METADATA$VERSION, $COMMIT_TIMESTAMP and $TRANSACTION_ID.
+        """
+        empty = empty_rows(self._view, self._stream, self._read_with(more_metadata))
+        found = [_outer(self._schema, empty), *self.batches(more_metadata=more_metadata)]
+        return pa.concat_tables(found).combine_chunks()
+
+    def changes(self) -> Iterator[Change]:
+        """The rows one by one, each with its version, time and an id that never changes."""
+        names = self._schema.names
+        for rows in self.batches(more_metadata=True):
+            yield from changes_of(self._stream.name, rows, names)
+
+    def _read_with(self, more_metadata: bool) -> ReadOptions:
+        return ReadOptions(more_metadata, self._options.schema, self._options.cache)
+
+
+class Window(StreamRows):
+    """What a transaction consumes: the watermark moves to `end` when it commits."""
+
+    def __init__(self, tx: "Tx", consumption: Consumption, target: TableObject | None) -> None:
+        schema = tx.inner.catalog.table(consumption.stream.table).schema
+        options = ReadOptions(schema=schema, cache=tx.session.cache)
+        super().__init__(tx.inner.view, consumption.stream, consumption.window, options)
+        self.tx, self._target = tx, target
+
+    def insert(self, data: "Data | None" = None) -> int:
+        """Insert rows into the consuming table; without `data`, the window's own rows.
+
+        Of the window's own rows, METADATA$ columns that the table lacks are left out.
+        """
+        if self._target is None:
+            raise BadArgument("a consumer without a table has nothing to insert into")
+        if data is None:
+            return sum(self.tx.insert(self._target.id, rows) for rows in self._own())
+        return self.tx.insert(self._target.id, data)
+
+    def _own(self) -> Iterator[pa.Table]:
+        assert self._target is not None
+        has = self.tx.inner.catalog.table(self._target.id).schema
+        for rows in self.batches():
+            extra = [
+                name
+                for name in rows.column_names
+                if name in METADATA and has.position(name) is None
+            ]
+            yield rows.drop_columns(extra)
+
+
+def open_window(
+    tx: "Tx",
+    stream: "str | Stream",
+    target: TableObject | None,
+    consumer: str | None,
+    bounds: Bounds,
+) -> Window:
+    """Consume for a table, a CLIENT consumer, or whoever reads a SHARED stream."""
+    if target is not None and consumer is not None:
+        raise BadArgument("a window has one consumer: a table (into) or a name (consumer)")
+    catalog = tx.inner.catalog
+    found = find_stream(catalog, stream) if isinstance(stream, str) else catalog.stream(stream.id)
+    if found.dropped_at is not None:
+        raise NotFound("stream", found.name, "it was dropped")
+    with tx.inner.statement("consume"):
+        consumption = consume(tx.inner, found, target or consumer, bounds)
+    return Window(tx, consumption, target)
+
+
+def _outer(schema: TableSchema, rows: pa.Table) -> pa.Table:
+    """A window's rows as users see them; METADATA$ columns are theirs already."""
+    width = len(schema.columns)
+    shown = outer(schema, rows.select(range(width)))
+    for at in range(width, rows.num_columns):
+        shown = shown.append_column(rows.schema.field(at), rows.column(at))
+    return shown
+
+
+def replayed_window(tx: "Tx", window: Window) -> Window:
+    """A window of a repeated request as it was the first time, from its commit's moves."""
+    first = tx.request.first if tx.request is not None else None
+    if first is None:
+        return window
+    stream_id = window.stream_id
+    for moved in first.moves:
+        consumer = tx.inner.catalog.consumer(moved.move.consumer)
+        if moved.move.why == "consume" and consumer.stream == stream_id:
+            window.show(Versions(cast(int, moved.move.start), moved.move.end))
+            return window
+    return window

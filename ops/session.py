@@ -1,0 +1,121 @@
+"""What every handle of one connection shares: the store, the clock, who acts."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from headwater.consumers.positions import Position, Said, parse
+from headwater.log_store.port import Log, View
+from headwater.log_store.sequencing import IDEMPOTENCY_KEPT_US
+from headwater.log_store.snapshots import SnapshotCache
+from headwater.ops.errors import BadArgument, ReadOnly
+from headwater.ops.requests import Request
+from headwater.ops.wiring import Store
+from headwater.producer.retry import retry
+from headwater.producer.transaction import Transaction
+
+if TYPE_CHECKING:
+    from headwater.ops.api_transaction import Tx
+
+_T = TypeVar("_T")
+
+
+class Session:
+    """One connection. Each call takes its own snapshot, so threads can share it."""
+
+    def __init__(self, store: Store, actor: str) -> None:
+        self._store, self.actor = store, actor
+
+    @property
+    def log(self) -> Log:
+        """The store's log."""
+        return self._store.log
+
+    @property
+    def cache(self) -> SnapshotCache:
+        """Snapshots shared by all sessions of the store."""
+        return self._store.cache
+
+    @property
+    def target(self) -> str:
+        """What was connected to."""
+        return self._store.target
+
+    def now(self) -> int:
+        """The store's clock, microseconds since 1970 UTC."""
+        return self._store.clock()
+
+    def view(self) -> View:
+        """The newest state, to be closed."""
+        return self._store.log.view()
+
+    def begin(self) -> Transaction:
+        """A transaction on the newest state.
+
+        Raises:
+            ReadOnly: the store was opened for reading.
+        """
+        if self._store.read_only:
+            raise ReadOnly(self._store.target)
+        return Transaction(self._store.log, actor=self.actor)
+
+    @contextmanager
+    def transaction(self, idempotency_key: str | None = None) -> Generator["Tx"]:
+        """One transaction: commits at a clean exit, writes nothing on any exception."""
+        from headwater.ops.api_transaction import Tx
+
+        inner = self.begin()
+        request = None if idempotency_key is None else self._request(inner, idempotency_key)
+        try:
+            yield Tx(self, inner, request)
+            if request is None:
+                inner.commit()
+            else:
+                inner.idempotency = request.idempotency
+                inner.commit(request.result)
+        except BaseException:
+            inner.rollback()
+            raise
+
+    def _request(self, inner: Transaction, key: str) -> Request:
+        if not key:
+            raise BadArgument("an idempotency key is not empty")
+        first = inner.view.find_idempotent(key)
+        if first is not None and first.time_us + IDEMPOTENCY_KEPT_US <= self.now():
+            first = None
+        return Request(key, first)
+
+    def run(self, do: "Callable[[Tx], _T]") -> _T:
+        """One unit in a commit of its own, again by itself when another writer came first."""
+
+        def attempt() -> _T:
+            with self.transaction() as tx:
+                return do(tx)
+
+        return retry(attempt)
+
+    def define(self, do: Callable[[Transaction], _T]) -> _T:
+        """One definition in a commit of its own, again by itself after a conflict."""
+
+        def attempt() -> _T:
+            with self.transaction() as tx, tx.inner.statement():
+                return do(tx.inner)
+
+        return retry(attempt)
+
+    def position(
+        self, said: Said | None, named: Mapping[str, str | int | datetime] | None = None
+    ) -> Position:
+        """A place in history, given by itself or as one named argument.
+
+        Raises:
+            BadArgument: none was given, or two.
+        """
+        if (said is None) == (not named):
+            raise BadArgument("say one place: a version, a time, or e.g. statement=id")
+        return parse(said if said is not None else dict(named or {}), self.now())
+
+    def release(self) -> None:
+        """Leave the store; it closes with its last session."""
+        self._store.release()
