@@ -198,3 +198,8 @@ def offsets(strings: pa.BinaryArray) -> Whole:
     found = np.frombuffer(memoryview(cast(bytes, places)), np.int32)
     found = found[strings.offset : strings.offset + len(strings) + 1]
     return found.astype(np.int64) - int(found[0])
+
+
+def take_or_null(column: Column, rows: Whole, null: Flags) -> Column:
+    """The values at those rows, null where it says so."""
+    return cast(Column, column.take(cast("pa.Int64Array", pa.array(rows, mask=null))))

@@ -16,7 +16,7 @@ from headwater.schemas.arrow import Bytes, Column, Flags, Whole, Words
 from headwater.schemas.arrow_plain import to_array
 from headwater.schemas.wire import INT64_HIGH, INT64_LOW, Form, WireField
 
-PADDING: Final = 16  # zero bytes that must follow the data, so that eight can be read anywhere
+PADDING: Final = 16  # bytes of any value that follow the data, so that eight can be read anywhere
 
 _U64 = np.uint64
 _TOPS = _U64(0x8080808080808080)
@@ -31,12 +31,12 @@ class Malformed(Exception):
         self.why, self.row = why, row
 
 
-def padded(data: "bytes | memoryview") -> Bytes:
-    """A copy of the bytes with the padding behind it."""
-    size = len(data)
-    made = np.empty(size + PADDING, np.uint8)
-    made[:size] = np.frombuffer(data, np.uint8)
-    made[size:] = 0
+def padded(data: "bytes | memoryview", start: int, end: int) -> Bytes:
+    """The bytes between two places and the padding behind them, copied only at the data's end."""
+    if end + PADDING <= len(data):
+        return np.frombuffer(data, np.uint8)[start : end + PADDING]
+    made = np.zeros(end - start + PADDING, np.uint8)
+    made[: end - start] = np.frombuffer(data, np.uint8)[start:end]
     return made
 
 

@@ -5,8 +5,15 @@ from typing import Final
 
 import numpy as np
 
-from headwater.schemas.arrow import Column, Flags, Whole
-from headwater.schemas.columns_decode import Cursor, Malformed, fail, padded, read_columns
+from headwater.schemas.arrow import Bytes, Column, Flags, Whole
+from headwater.schemas.columns_decode import (
+    Cursor,
+    Malformed,
+    fail,
+    gather,
+    padded,
+    read_columns,
+)
 from headwater.schemas.columns_tails import OP, read_tails
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.images import codec
@@ -23,7 +30,8 @@ for _op, (_before, _after) in IMAGES_OF.items():
 class Side:
     """One image side of a run: which events have it, its columns, where its bytes are.
 
-    `columns` is empty where no event has the image; `starts` and `ends` are of those that do.
+    `columns` are of the events that have the image, no columns at all if none has; `starts` and
+    `ends` are of all, and the same where there is no image.
     """
 
     present: Flags
@@ -36,8 +44,13 @@ class Side:
 class Part:
     """A run of events: `numbers` as columns_tails.read_tails gives them, both image sides."""
 
+    data: Bytes
     numbers: Whole
     sides: tuple[Side, Side]
+
+    def images(self, side: Side) -> Column:
+        """The images of one side as they stand, null where there is none."""
+        return gather(self.data, side.starts, side.ends, ~side.present)
 
 
 def read_part(schema: TableSchema, data: bytes, places: Whole) -> Part:
@@ -47,7 +60,7 @@ def read_part(schema: TableSchema, data: bytes, places: Whole) -> Part:
         EventUnreadable: one is no event of the schema; the position is in `data`.
     """
     base = int(places[0])
-    part = padded(memoryview(data)[base : int(places[-1])])
+    part = padded(data, base, int(places[-1]))
     cursor = Cursor(part, places[:-1] - base, places[1:] - base)
     try:
         before = _read_side(schema, cursor)
@@ -58,20 +71,20 @@ def read_part(schema: TableSchema, data: bytes, places: Whole) -> Part:
         fail(wanted != has, "its op and its images do not go together")
     except Malformed as error:
         raise EventUnreadable(error.why, position=int(places[error.row])) from None
-    return Part(numbers, (before, after))
+    return Part(part, numbers, (before, after))
 
 
 def _read_side(schema: TableSchema, cursor: Cursor) -> Side:
     present = cursor.branches()
+    starts = cursor.at
+    if not bool(present.any()):
+        return Side(present, [], starts, starts)
+    if bool(present.all()):
+        return Side(present, read_columns(codec(schema).fields, cursor), starts, cursor.at)
     chosen = np.flatnonzero(present)
-    if not len(chosen):
-        return Side(present, [], chosen, chosen)
-    part = cursor if len(chosen) == len(cursor) else cursor.part(chosen)
-    starts = part.at
+    part = cursor.part(chosen)
     columns = read_columns(codec(schema).fields, part)
-    ends = part.at
-    if part is not cursor:
-        at = cursor.at.copy()
-        at[chosen] = ends
-        cursor.at = at
+    ends = starts.copy()
+    ends[chosen] = part.at
+    cursor.at = ends
     return Side(present, columns, starts, ends)

@@ -5,6 +5,7 @@ matrix and compared under the layout's mask, eight bytes at a time; the rows tha
 well-formed, and their numbers are read column by column.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -31,31 +32,29 @@ def read_tails(data: Bytes, starts: Whole, ends: Whole) -> Whole:
         Malformed: one is no end of an event.
     """
     found = np.empty((len(NUMBERS) + 1, len(starts)), np.int64)
-    left = np.arange(len(starts))
     sizes = ends - starts
+    done = np.zeros(len(starts), np.bool_)
     for _ in range(_MOST_LAYOUTS):
+        left = np.flatnonzero(~done)
         if not len(left) or sizes[left[0]] > _LONGEST:
             break
         first = int(left[0])
         layout = _learnt(data, int(starts[first]), int(ends[first]), first)
-        alike = left if _all_equal(sizes[left]) else left[sizes[left] == layout.length]
-        other = [
-            _read_alike(layout, data, starts, alike[i : i + _ROWS], found)
-            for i in range(0, len(alike), _ROWS)
-        ]
-        missed = np.concatenate(other)
-        if len(alike) == len(left):
-            left = missed
-        else:
-            rest = left[sizes[left] != layout.length]
-            left = np.sort(np.concatenate((rest, missed)))
-    for row in left.tolist():
+        alike = left[sizes[left] == layout.length]
+        done[alike] = True
+        for part in _cut(alike, whole=len(alike) == len(starts)):
+            done[_read_alike(layout, data, starts, part, found)] = False
+    rows = np.flatnonzero(~done)
+    for row in rows.tolist():
         _read_one(data, int(starts[row]), int(ends[row]), row, found)
     return found
 
 
-def _all_equal(sizes: Whole) -> bool:
-    return bool((sizes == sizes[0]).all())
+def _cut(rows: Whole, *, whole: bool) -> "Iterator[Whole | slice]":
+    """Rows in parts; as slices, which cost less, where they are all there are."""
+    for i in range(0, len(rows), _ROWS):
+        end = min(i + _ROWS, len(rows))
+        yield slice(i, end) if whole else rows[i:end]
 
 
 def _learnt(data: Bytes, start: int, end: int, row: int) -> Layout:
@@ -73,19 +72,28 @@ def _read_one(data: Bytes, start: int, end: int, row: int, found: Whole) -> None
     found[:, row] = tail
 
 
-def _read_alike(layout: Layout, data: Bytes, starts: Whole, rows: Whole, found: Whole) -> Whole:
-    """Fills in the numbers of those rows that have the layout; returns the other rows."""
+def _read_alike(
+    layout: Layout, data: Bytes, starts: Whole, rows: "Whole | slice", found: Whole
+) -> Whole:
+    """Fills in the numbers of those rows that have the layout; returns the others."""
     width = (layout.length + 7) // 8 * 8
     lines = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
-    tails = lines[starts[rows]].view(np.uint8).reshape(len(rows), width)
-    pattern, mask = _line(layout.pattern, width), _line(layout.mask, width)
-    change = tails.view(_U64).reshape(len(rows), -1) ^ pattern
-    missed = rows[:0]
-    if bool((np.bitwise_or.reduce(change, axis=0) & mask).any()):
+    tails = lines[starts[rows]].view(np.uint8).reshape(-1, width)
+    mask = _line(layout.mask, width)
+    # What differs from the event that the layout was learnt from: nothing that makes structure.
+    change = tails.view(_U64).reshape(-1, width // 8) ^ _line(layout.sample, width)
+    changed = np.bitwise_or.reduce(change, axis=0)
+    missed = np.zeros(0, np.int64)
+    if bool((changed & mask).any()):
         alike: Flags = ~((change & mask) != 0).any(axis=1)
-        missed, rows, tails = rows[~alike], rows[alike], tails[alike]
+        numbered = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        missed, rows, tails = numbered[~alike], numbered[alike], tails[alike]
+    varies = changed.view(np.uint8)
     for number, span in enumerate(layout.spans):
-        found[number, rows] = 0 if span is None else _longs(tails, span)
+        if span is None or not bool(varies[span[0] : span[1]].any()):
+            found[number, rows] = layout.numbers[number]
+        else:
+            found[number, rows] = _longs(tails, span)
     found[OP, rows] = tails[:, layout.op]
     return missed
 

@@ -3,20 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.schemas import arrow
 from headwater.schemas.arrow import Whole
 from headwater.schemas.arrow_plain import to_table
-from headwater.schemas.columns_events_read import read_part
+from headwater.schemas.columns_events_read import Part, read_part
+from headwater.schemas.columns_tails import OP
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.images import FEW, batches, codec, table_of, words_of
 from headwater.schemas.rows_codec import DECODE_ERRORS, RowDecoder
 from headwater.schemas.tables import TableSchema
-from headwater.schemas.tails import IMAGES_OF, Tail, read_tail
+from headwater.schemas.tails import IMAGES_OF, NUMBERS, Tail, read_tail
 from headwater.schemas.types import Row
+
+ROW_ID: Final = NUMBERS.index("row_id")
 
 Offsets = npt.NDArray[np.int64] | bytes | memoryview | Sequence[int]
 
@@ -61,6 +66,64 @@ def read_events(
     if len(places) <= FEW:
         return _read_rows(schema, data, places, images)
     return _read_columns(schema, data, places, images)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventImages:
+    """Events with their images and keys as bytes: what rebuilds state from the log.
+
+    Images and keys are null where an event has no such side; keys are None in a table without one.
+    """
+
+    ops: npt.NDArray[np.uint8]
+    row_ids: npt.NDArray[np.int64]
+    versions: npt.NDArray[np.int64]
+    before: pa.BinaryArray
+    after: pa.BinaryArray
+    old_keys: pa.BinaryArray | None
+    new_keys: pa.BinaryArray | None
+
+
+def event_images(schema: TableSchema, data: bytes, offsets: Offsets) -> EventImages:
+    """The same events as `read_events` reads, with images and keys as they stand.
+
+    Raises:
+        EventUnreadable: as `read_events`.
+    """
+    places = as_offsets(offsets, len(data))
+    parts = [read_part(schema, data, places[i : j + 1]) for i, j in batches(places)]
+    numbers = _numbers(parts)
+    images: list[pa.BinaryArray] = []
+    keys: list[pa.BinaryArray | None] = []
+    for side in (0, 1):
+        held = [part.images(part.sides[side]) for part in parts]
+        images.append(cast(pa.BinaryArray, arrow.joined(held, arrow.BINARY)))
+        table = table_of(schema, [c for part in parts if (c := part.sides[side].columns)])
+        found = codec(schema).keys_columns(table)
+        keys.append(None if found is None else _spread(found, images[side]))
+    return EventImages(
+        ops=numbers[OP].astype(np.uint8),
+        row_ids=numbers[ROW_ID],
+        versions=numbers[0],
+        before=images[0],
+        after=images[1],
+        old_keys=keys[0],
+        new_keys=keys[1],
+    )
+
+
+def _numbers(parts: Sequence[Part]) -> Whole:
+    held = [part.numbers for part in parts]
+    return np.concatenate(held, axis=1) if held else np.zeros((OP + 1, 0), np.int64)
+
+
+def _spread(keys: pa.BinaryArray, images: pa.BinaryArray) -> pa.BinaryArray:
+    """Keys of the images that there are, null beside the others."""
+    if not images.null_count:
+        return keys
+    there = arrow.valid(images)
+    at = np.where(there, np.cumsum(there) - 1, 0)
+    return cast(pa.BinaryArray, arrow.take_or_null(keys, at, ~there))
 
 
 def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:
@@ -125,7 +188,7 @@ def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table,
 
 def _read_columns(schema: TableSchema, data: bytes, places: Whole, images: bool) -> Events:
     parts = [read_part(schema, data, places[i : j + 1]) for i, j in batches(places)]
-    numbers = np.concatenate([part.numbers for part in parts], axis=1)
+    numbers = _numbers(parts)
     sides: list[tuple[pa.Table, Whole]] = []
     for side in (0, 1):
         at = np.full(numbers.shape[1], -1, np.int64)

@@ -129,7 +129,7 @@ class ImageCodec:
     def _decoded(self, places: Whole, data: memoryview) -> list[Column]:
         """The columns of the images between these places."""
         base = int(places[0])
-        part = padded(data[base : int(places[-1])])
+        part = padded(data, base, int(places[-1]))
         cursor = Cursor(part, places[:-1] - base, places[1:] - base)
         try:
             columns = read_columns(self.fields, cursor)

@@ -75,24 +75,28 @@ class Tail(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The shape of a tail: `pattern` under `mask` is what every tail of this shape has.
+    """The shape of a tail: what every tail of this shape shares with `sample` under `mask`.
 
-    `spans` are the places (start, end) of NUMBERS, None for a null; `op` is the place of its byte.
+    `spans` are the places (start, end) of NUMBERS, None for a null; `op` is the place of its byte;
+    `numbers` are those of the sample.
     """
 
     length: int
     mask: bytes
-    pattern: bytes
-    spans: tuple[tuple[int, int] | None, ...]
+    sample: bytes
+    spans: "Spans"
     op: int
+    mask_bits: int
+    pattern_bits: int
+    numbers: tuple[int, ...]
 
     def read(self, tail: bytes) -> Tail | None:
         """The numbers of a tail, None if it has another shape."""
-        bits = int.from_bytes(tail, "little") & int.from_bytes(self.mask, "little")
-        if len(tail) != self.length or bits != int.from_bytes(self.pattern, "little"):
+        if len(tail) != self.length:
             return None
-        v = [0 if span is None else read_long(tail, span[0])[0] for span in self.spans]
-        return Tail(v[0], v[1], v[2], v[3], v[4], v[5], tail[self.op])
+        if int.from_bytes(tail, "little") & self.mask_bits != self.pattern_bits:
+            return None
+        return Tail(*_numbers(tail, self.spans), tail[self.op])
 
 
 class _Walk:
@@ -164,10 +168,27 @@ def learn(tail: bytes) -> Layout:
     start, end = walk.spans["op"]
     if end - start != 1:
         raise EventUnreadable("op is not one letter", position=start)
-    mask = bytes(walk.mask)
-    pattern = bytes(byte & bits for byte, bits in zip(tail, mask, strict=True))
+    mask_bits = int.from_bytes(walk.mask, "little")
     spans = tuple(walk.spans.get(name) for name in NUMBERS)
-    return Layout(len(tail), mask, pattern, spans, start)
+    return Layout(
+        length=len(tail),
+        mask=bytes(walk.mask),
+        sample=tail,
+        spans=spans,
+        op=start,
+        mask_bits=mask_bits,
+        pattern_bits=int.from_bytes(tail, "little") & mask_bits,
+        numbers=_numbers(tail, spans),
+    )
+
+
+Spans = tuple[tuple[int, int] | None, ...]
+Numbers = tuple[int, int, int, int, int, int]
+
+
+def _numbers(tail: bytes, spans: Spans) -> Numbers:
+    v = [0 if span is None else read_long(tail, span[0])[0] for span in spans]
+    return v[0], v[1], v[2], v[3], v[4], v[5]
 
 
 _LAYOUTS_KEPT = 256
