@@ -210,8 +210,10 @@ def read_block(table: int, version: int, value: bytes) -> Block:
         raise LogDamaged(f"version {version} of table {table}", str(error)) from error
 
 
-def changes_of(schema: TableSchema, block: Block) -> Columns:
+def changes_of(schema: TableSchema, block: Block, *, before: bool = False) -> Columns:
     """The changes in a block of the log, as they were given to the commit.
+
+    Images before are left out unless asked for: current rows follow without them.
 
     Raises:
         LogDamaged: a message is no event of this schema.
@@ -226,7 +228,7 @@ def changes_of(schema: TableSchema, block: Block) -> Columns:
     return Columns(
         events.ops,
         events.row_ids,
-        None,
+        _spread(images.encode_columns(events.before), events.before_at) if before else None,
         _spread(after, events.after_at),
         None if old_keys is None else _spread(old_keys, events.before_at),
         None if new_keys is None else _spread(new_keys, events.after_at),
