@@ -197,9 +197,10 @@ class Database:
         """
         if at is not None and before is not None:
             raise BadArgument("a stream starts at a place or before one, not both")
+        place = at if before is None else before
         chosen = replace(
             stream_options(StreamOptions(), options),
-            at=None if at is None and before is None else self._session.position(at or before),
+            at=None if place is None else self._session.position(place),
             before=before is not None,
         )
         made = self._session.define(

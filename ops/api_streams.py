@@ -16,20 +16,19 @@ from headwater.consumers.backlog import (
     consumer_row,
     has_data,
     listing,
-    lowest_position,
     stream_row,
 )
 from headwater.consumers.history import HistoryRow, history
+from headwater.consumers.look import shown_window
 from headwater.consumers.positions import Said, version_of
 from headwater.consumers.read import ReadOptions
-from headwater.consumers.registration import check_readable, find_consumer, position
+from headwater.consumers.registration import find_consumer
 from headwater.consumers.streams import StreamOptions, alter_stream, options_of
-from headwater.consumers.windows import Bounds, captured, fix
+from headwater.consumers.windows import Bounds
 from headwater.consumers.windows import Window as Versions
 from headwater.log_store.catalog import (
     Capture,
     ConsumerKind,
-    ConsumerObject,
     RewindPolicy,
     Sharing,
     StreamObject,
@@ -149,8 +148,7 @@ class Stream(Reads):
         bounds = Bounds(limit_changes, upto)
         with self._session.view() as view:
             stream = self._live(view)
-            of = None if consumer is None else find_consumer(view.catalog, stream, consumer)
-            window = shown_window(view, stream, of, bounds)
+            window = shown_window(view, stream, consumer, bounds)
             yield StreamRows(view, stream, window, ReadOptions(cache=self._session.cache))
 
     def changes(
@@ -318,22 +316,6 @@ class Stream(Reads):
         with self._session.view() as view:
             table = view.catalog.table(self._live(view).table)
             return version_of(view, table, self._session.position(time))
-
-
-def shown_window(
-    view: View, stream: StreamObject, consumer: ConsumerObject | None, bounds: Bounds
-) -> Versions:
-    """The window a look at a stream shows: a consumer's, or what any of them has to consume."""
-    check_readable(view.catalog, stream)
-    at = lowest_position(view, stream) if consumer is None else position(view, consumer)
-    head = view.head(stream.table).version
-
-    def changes_at(version: int) -> int:
-        row = view.version(stream.table, version)
-        assert row is not None, "versions above the horizon are kept"
-        return captured(row.counts, stream.capture)
-
-    return fix(stream, at, head, bounds, changes_at)
 
 
 def _kind(said: str) -> ConsumerKind:
