@@ -97,14 +97,18 @@ def _consumer_name(catalog: Catalog, consumer: int) -> str:
     return f"{value.name}{of}"
 
 
+def check_generation(table: int, changes: TableChanges, catalog: Catalog) -> None:
+    """Refuse if the table was altered since its images were made."""
+    value = catalog.get("table", table)
+    if isinstance(value, TableObject) and value.schema.number != changes.generation:
+        raise WriteConflict("definition", f"of table {value.name}", "changed")
+
+
 def check_table(table: int, changes: TableChanges, latest: Latest) -> None:
-    """Refuse if the table was altered, or a row or key the batch writes has moved."""
-    value = latest.catalog.get("table", table)
-    if isinstance(value, TableObject):
-        if value.schema.number != changes.generation:
-            raise WriteConflict("definition", f"of table {value.name}", "changed")
-        if changes.keys_checked_at == latest.head(table).version:
-            return
+    """Refuse if a row or key that the batch writes has moved."""
+    known = isinstance(latest.catalog.get("table", table), TableObject)
+    if known and changes.keys_checked_at == latest.head(table).version:
+        return
     for segment in changes:
         match segment:
             case Rows():

@@ -17,6 +17,7 @@ from headwater.log_store.chain import GENESIS, ChainDigest, one_digest
 from headwater.log_store.changes import Columns, Rows, Segment, TableChanges
 from headwater.log_store.conflicts import (
     Latest,
+    check_generation,
     check_moves,
     check_objects,
     check_table,
@@ -73,7 +74,11 @@ def settle(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
         check_unmoved(batch.unmoved, latest)
     if batch.moves:
         check_moves(batch.moves, latest)
+    # A table that this very batch alters has its images in the generation to come.
+    altered = {event.value.id for event in batch.catalog if event.value.kind == "table"}
     for table, changes in batch.tables.items():
+        if table not in altered:
+            check_generation(table, changes, latest.catalog)
         check_table(table, changes, latest)
     return None
 

@@ -83,6 +83,9 @@ class BulkInsert:
         if row_ids is None:
             first = self._reserve(count)
             row_ids = np.arange(first, first + count, dtype=np.int64)
+        elif self._overlay.created and count:
+            overlay = self._overlay
+            overlay.next_row_id = max(overlay.next_row_id, int(row_ids.max()) + 1)
         ops = np.full(count, OP_INSERT, np.uint8)
         columns = Columns(ops, row_ids, None, images, None, keys)
         self._entries.append(self._overlay.spool.write(columns))
@@ -176,8 +179,6 @@ def check_absent(overlay: Overlay, row_ids: I64) -> None:
     if _holds_rows(overlay):
         for start in range(0, len(row_ids), RUN_ROWS):
             staging.check_absent(overlay, row_ids[start : start + RUN_ROWS].tolist())
-    elif overlay.created and len(row_ids):
-        overlay.next_row_id = max(overlay.next_row_id, int(row_ids.max()) + 1)
 
 
 def _holds_rows(overlay: Overlay) -> bool:
