@@ -1,7 +1,7 @@
 """Table schemas: columns by id, keys, generations. Frozen, comparable, no I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headwater.schemas.types import Plain, SqlType
 
@@ -51,6 +51,18 @@ class TableSchema:
     used_names: tuple[str, ...]
     schema_id: int = 0
     key_schema_id: int = 0
+    # Where the key's columns stand in a row, in key order.
+    key_positions: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _by_name: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Worked out once: every row that is looked up by name asks for them.
+        at = {column.id: position for position, column in enumerate(self.columns)}
+        object.__setattr__(self, "key_positions", tuple(at[i] for i in self.key))
+        by_name: dict[str, int] = {}
+        for position, column in enumerate(self.columns):
+            by_name.setdefault(column.name.lower(), position)
+        object.__setattr__(self, "_by_name", by_name)
 
     @property
     def names(self) -> list[str]:
@@ -63,19 +75,9 @@ class TableSchema:
         by_id = {column.id: column for column in self.columns}
         return [by_id[i] for i in self.key]
 
-    @property
-    def key_positions(self) -> tuple[int, ...]:
-        """Where the key's columns stand in a row, in key order."""
-        at = {column.id: position for position, column in enumerate(self.columns)}
-        return tuple(at[i] for i in self.key)
-
     def position(self, name: str) -> int | None:
         """Where a column stands; names match without case, None if there is none."""
-        wanted = name.lower()
-        for position, column in enumerate(self.columns):
-            if column.name.lower() == wanted:
-                return position
-        return None
+        return self._by_name.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True)
