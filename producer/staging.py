@@ -90,7 +90,10 @@ def check_absent(overlay: Overlay, row_ids: Sequence[int]) -> None:
 
 
 def _same_key(overlay: Overlay, old: Row, new: Row) -> bool:
-    return all(old[at] == new[at] for at in overlay.schema.key_positions)
+    for at in overlay.key_at:
+        if old[at] != new[at]:
+            return False
+    return True
 
 
 def _update_one(overlay: Overlay, row_id: int, old: Known, image: bytes) -> None:

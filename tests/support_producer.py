@@ -1,6 +1,6 @@
 """Tables and transactions for tests of the producer room."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from headwater.log_store.catalog import TableObject
@@ -40,7 +40,7 @@ def current(log: Log, table: TableObject) -> TableObject:
 
 
 @contextmanager
-def committing(log: Log) -> Iterator[Transaction]:
+def committing(log: Log) -> Generator[Transaction]:
     """A transaction that commits at the end of the block."""
     tx = Transaction(log)
     try:
