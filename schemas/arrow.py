@@ -4,8 +4,8 @@ pyarrow's stubs tell a column's type by generic scalars, which code over columns
 name. Here a column is a `Column`; the casts that this needs stand in this module only.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,17 @@ Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 Small = npt.NDArray[np.int32]
+
+# The stubs name each type of column apart; these take and give any.
+_buffer = cast("Callable[[object], pa.Buffer]", pa.py_buffer)
+_from_buffers = cast(
+    "Callable[[pa.DataType, int, Sequence[pa.Buffer | None]], Column]", pa.Array.from_buffers
+)
+_array = cast("Callable[[object, pa.DataType], Column]", pa.array)
+_indexes = cast("Callable[[Whole | Small, pa.DataType, Flags | None], pa.Int64Array]", pa.array)
+_nulls = cast("Callable[[int, pa.DataType], Column]", pa.nulls)
+_repeat = cast("Callable[[Value, int], Column]", pa.repeat)
+_chunked = cast("Callable[[list[Column], pa.DataType], Chunks]", pa.chunked_array)
 
 INT32 = pa.int32()
 INT64 = pa.int64()
@@ -46,8 +57,8 @@ def from_buffers(
     type_: pa.DataType, length: int, buffers: Sequence["Bytes | Whole | Small | bytes | None"]
 ) -> Column:
     """A column around memory that numpy or Python owns; None for no validity bitmap."""
-    held = [None if b is None else cast(pa.Buffer, pa.py_buffer(b)) for b in buffers]
-    return cast(Column, pa.Array.from_buffers(type_, length, held))
+    held = [None if b is None else _buffer(b) for b in buffers]
+    return _from_buffers(type_, length, held)
 
 
 def binary(offsets: "Whole | Small", data: "Bytes | bytes") -> pa.BinaryArray:
@@ -104,46 +115,57 @@ def from_whole(numbers: Whole, type_: pa.DataType, null: Flags | None = None) ->
 
 def array(values: object, type_: pa.DataType) -> Column:
     """Python values as a column."""
-    return cast(Column, pa.array(cast("list[None]", values), type_))
+    return _array(values, type_)
 
 
 def nulls(count: int, type_: pa.DataType) -> Column:
     """So many nulls."""
-    return cast(Column, pa.nulls(count, type_))
+    return _nulls(count, type_)
 
 
 def repeat(one: Column, count: int) -> Column:
     """The only value of a column so many times."""
     if one.null_count:
         return nulls(count, one.type)
-    return cast(Column, pa.repeat(one[0], count))
+    return _repeat(one[0], count)
+
+
+def _index_type(rows: "Whole | Small") -> pa.DataType:
+    return INT32 if rows.dtype == np.int32 else INT64
 
 
 def take(column: Column, rows: "Whole | Small") -> Column:
     """The values at those rows."""
-    return cast(Column, column.take(cast("pa.Int64Array", pa.array(rows))))
+    return column.take(_indexes(rows, _index_type(rows), None))
 
 
 def chunked(chunks: Sequence[Column], type_: pa.DataType) -> Chunks:
     """Chunks of one column."""
-    return cast(
-        Chunks,
-        pa.chunked_array(cast("list[pa.BinaryArray]", list(chunks)), cast(pa.BinaryType, type_)),
-    )
+    return _chunked(list(chunks), type_)
 
 
 def joined(chunks: Sequence[Column], type_: pa.DataType) -> Column:
     """Chunks of one column in one piece; pa.ArrowInvalid above 2 GB of bytes."""
     if len(chunks) == 1:
         return chunks[0]
-    return cast(Column, pa.concat_arrays(list(chunks))) if chunks else array([], type_)
+    return pa.concat_arrays(list(chunks)) if chunks else array([], type_)
+
+
+def chunks_of(column: Chunks) -> list[Column]:
+    """The chunks of a column."""
+    return list(column.chunks)
 
 
 def single_chunk(column: "Chunks | Column") -> Column:
     """A column in one piece; copies only where there are several chunks."""
     if isinstance(column, pa.ChunkedArray):
-        return joined([cast(Column, chunk) for chunk in column.chunks], column.type)
+        return joined(chunks_of(column), column.type)
     return column
+
+
+def table(columns: "Sequence[Column] | Sequence[Chunks]", schema: pa.Schema) -> pa.Table:
+    """A table of columns, each of its field's type."""
+    return pa.Table.from_arrays(cast("list[Column]", list(columns)), schema=schema)
 
 
 def columns_of(data: "pa.Table | pa.RecordBatch") -> list[Column]:
@@ -186,8 +208,7 @@ def contents(strings: pa.BinaryArray) -> memoryview:
 def with_nulls(strings: Column, null: Flags) -> Column:
     """Byte strings, null where it says so; the column must be a whole one of its own."""
     _, places, data = strings.buffers()
-    held = [cast(pa.Buffer, pa.py_buffer(bits(~null))), places, data]
-    return cast(Column, pa.Array.from_buffers(strings.type, len(strings), held))
+    return _from_buffers(strings.type, len(strings), [_buffer(bits(~null)), places, data])
 
 
 def offsets(strings: pa.BinaryArray) -> Whole:
@@ -202,4 +223,23 @@ def offsets(strings: pa.BinaryArray) -> Whole:
 
 def take_or_null(column: Column, rows: Whole, null: Flags) -> Column:
     """The values at those rows, null where it says so."""
-    return cast(Column, column.take(cast("pa.Int64Array", pa.array(rows, mask=null))))
+    return column.take(_indexes(rows, INT64, null))
+
+
+def storage(column: Column) -> Column:
+    """What an extension column holds."""
+    return cast(_Extension, column).storage
+
+
+class _Extension(Protocol):
+    @property
+    def storage(self) -> Column: ...
+
+
+def values(column: Column) -> list[object]:
+    """The column's values as Python's."""
+    return cast(_Listed, column).to_pylist()
+
+
+class _Listed(Protocol):
+    def to_pylist(self) -> list[object]: ...

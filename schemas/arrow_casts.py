@@ -6,123 +6,122 @@ value, which also finds the value at fault.
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.schemas.arrow_plain import whole_type
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Column, Whole
 from headwater.schemas.casts import scaled, timespec
 from headwater.schemas.types import JSON_KINDS, Kind, SqlType
 from headwater.schemas.wire import bounds_of
 
-Whole = npt.NDArray[np.int64]
-
 _PER_SECOND: Final = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY_US = 86_400_000_000
+_OFFSET: Final = r"(\+(0\d|1\d|2[0-3]):[0-5]\d|-(0[1-9]|1\d|2[0-3]):[0-5]\d)"
+_UNITS: Final[dict[str, Literal["s", "ms", "us"]]] = {
+    "seconds": "s",
+    "milliseconds": "ms",
+    "microseconds": "us",
+}
 _FRACTIONS: Final = {"seconds": "", "milliseconds": r"\.\d{3}", "microseconds": r"\.\d{6}"}
 
 
-def cast_column(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def cast_column(type_: SqlType, column: Column) -> Column | None:
     """The column in the inner Arrow type, None where value by value must decide."""
     if pa.types.is_null(column.type):
-        return pa.nulls(len(column), type_.arrow)
+        return arrow.nulls(len(column), type_.arrow)
     try:
         return _BY_KIND[type_.kind](type_, column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError):
         return None
 
 
-def plain_arrow(column: pa.Array) -> pa.Array:
+def plain_arrow(column: Column) -> Column:
     """The same values in one of the layouts that the casts know: no dictionary, no 64-bit offsets.
 
     Nanoseconds are cut to microseconds, which is all that is kept.
     """
     type_ = column.type
     if isinstance(type_, pa.BaseExtensionType):
-        return plain_arrow(cast(pa.ExtensionArray, column).storage)
+        return plain_arrow(arrow.storage(column))
     if isinstance(type_, pa.DictionaryType):
-        return plain_arrow(cast(pa.DictionaryArray, column).dictionary_decode())
+        return plain_arrow(arrow.convert(column, type_.value_type))
     if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
-        return column.cast(pa.string())
+        return arrow.convert(column, arrow.STRING)
     if (
         pa.types.is_large_binary(type_)
         or pa.types.is_fixed_size_binary(type_)
         or pa.types.is_binary_view(type_)
     ):
-        return column.cast(pa.binary())
+        return arrow.convert(column, arrow.BINARY)
     if isinstance(type_, (pa.TimestampType, pa.Time64Type)) and type_.unit == "ns":
         micros = np.floor_divide(_int64(column), 1000)
         unit = (
             pa.timestamp("us", type_.tz) if isinstance(type_, pa.TimestampType) else pa.time64("us")
         )
-        return _whole(micros, column, pa.int64()).view(unit)
+        return _whole(micros, column, unit)
     return column
 
 
-def _int64(column: pa.Array) -> Whole:
+def _int64(column: Column) -> Whole:
     """A date, time or timestamp column's numbers; nulls are 0."""
     narrow = column.type.bit_width == 32
-    numbers = column.view(pa.int32() if narrow else pa.int64())
-    return numbers.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return arrow.whole(arrow.view(column, arrow.INT32 if narrow else arrow.INT64))
 
 
-def _whole(numbers: Whole, like: pa.Array, type_: pa.DataType) -> pa.Array:
-    """Numbers as an Arrow array, null where `like` is."""
-    mask = like.is_null().to_numpy(zero_copy_only=False) if like.null_count else None
-    return pa.array(numbers, pa.int64(), mask=mask).cast(type_)
+def _whole(numbers: Whole, like: Column, type_: pa.DataType) -> Column:
+    """Numbers as a column of a type that is an integer inside, null where `like` is."""
+    return arrow.from_whole(numbers, type_, ~arrow.valid(like) if like.null_count else None)
 
 
-def _int(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _rounded(column: Column, digits: int) -> Column:
+    options = pc.RoundOptions(digits, round_mode="half_towards_infinity")
+    return arrow.kernel("round", column, options=options)
+
+
+def _int(type_: SqlType, column: Column) -> Column | None:
     t = column.type
     if pa.types.is_integer(t):
-        return column.cast(pa.int64())
+        return arrow.convert(column, arrow.INT64)
     if pa.types.is_floating(t) or pa.types.is_decimal(t):
-        wide = column.cast(pa.float64()) if pa.types.is_floating(t) else column
-        return pc.round(wide, 0, round_mode="half_towards_infinity").cast(pa.int64())
+        wide = arrow.convert(column, pa.float64()) if pa.types.is_floating(t) else column
+        return arrow.convert(_rounded(wide, 0), arrow.INT64)
     return None
 
 
-def _decimal(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _decimal(type_: SqlType, column: Column) -> Column | None:
     t, scale = column.type, type_.scale or 0
     if t == type_.arrow:
         return column if _digits_fit(column) else None
     if pa.types.is_decimal(t):
-        rounded = pc.round(column, scale, round_mode="half_towards_infinity")
-        return rounded.cast(type_.arrow)
+        return arrow.convert(_rounded(column, scale), type_.arrow)
     if pa.types.is_integer(t):
-        numbers = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        numbers = arrow.whole(arrow.convert(column, arrow.INT64))
         most = max(abs(int(numbers.min())), int(numbers.max())) if len(numbers) else 0
         if most * 10**scale > min(bounds_of(type_)[1], (1 << 63) - 1):
             return None
-        return decimals(type_, numbers * 10**scale, column)
+        return _decimals(type_, numbers * 10**scale, column)
     if pa.types.is_floating(t):
         return _decimal_of_floats(type_, column)
     return None
 
 
-def _digits_fit(column: pa.Array) -> bool:
-    column.validate(full=True)
+def _digits_fit(column: Column) -> bool:
+    arrow.check(column)
     return True
 
 
-def decimals(type_: SqlType, unscaled: Whole, like: pa.Array | None = None) -> pa.Array:
-    """Unscaled numbers as decimals, null where `like` is."""
-    words = np.empty((len(unscaled), 2), np.int64)
-    words[:, 0] = unscaled
-    words[:, 1] = unscaled >> 63
-    valid = None
-    if like is not None and like.null_count:
-        bits = like.is_valid().to_numpy(zero_copy_only=False)
-        valid = pa.py_buffer(np.packbits(bits, bitorder="little"))
-    return pa.Array.from_buffers(type_.arrow, len(words), [valid, pa.py_buffer(words)])
+def _decimals(type_: SqlType, unscaled: Whole, like: Column) -> Column:
+    null = ~arrow.valid(like) if like.null_count else None
+    return arrow.decimals(type_.arrow, unscaled, null)
 
 
-def _decimal_of_floats(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _decimal_of_floats(type_: SqlType, column: Column) -> Column | None:
     """Floats by their shortest text, which only matters near a tie: those go one by one."""
-    floats = column.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+    floats = arrow.floats(arrow.convert(column, pa.float64()))
     scale = type_.scale or 0
     with np.errstate(over="ignore", invalid="ignore"):
         shifted = np.abs(floats * 10.0**scale)
@@ -135,49 +134,49 @@ def _decimal_of_floats(type_: SqlType, column: pa.Array) -> pa.Array | None:
     close = np.abs(shifted - low - 0.5) <= shifted * 2.0**-49 + 2.0**-60
     for i in np.flatnonzero(close).tolist():
         unscaled[i] = scaled(Decimal(repr(float(floats[i]))), scale, str(type_))
-    return decimals(type_, unscaled, column)
+    return _decimals(type_, unscaled, column)
 
 
-def _float(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _float(type_: SqlType, column: Column) -> Column | None:
     if pa.types.is_floating(column.type):
-        return column.cast(pa.float64())
+        return arrow.convert(column, pa.float64())
     if pa.types.is_integer(column.type):
-        return column.cast(pa.float64(), safe=False)
+        return arrow.convert(column, pa.float64(), safe=False)
     return None
 
 
-def _boolean(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _boolean(type_: SqlType, column: Column) -> Column | None:
     if pa.types.is_boolean(column.type):
         return column
     if pa.types.is_integer(column.type):
-        return pc.not_equal(column, pa.scalar(0, column.type))
+        return arrow.kernel("not_equal", column, pa.scalar(0, column.type))
     return None
 
 
-def _varchar(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _varchar(type_: SqlType, column: Column) -> Column | None:
     if pa.types.is_integer(column.type):
-        column = column.cast(pa.string())
+        column = arrow.convert(column, arrow.STRING)
     if not pa.types.is_string(column.type):
         return None
-    column.validate(full=True)
+    arrow.check(column)
     if type_.length is not None and len(column):
-        longest = cast(int | None, pc.max(pc.utf8_length(column)).as_py())
-        if longest is not None and longest > type_.length:
+        longest = arrow.whole(arrow.kernel("utf8_length", column)).max()
+        if longest > type_.length:
             return None
     return column
 
 
-def _binary(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _binary(type_: SqlType, column: Column) -> Column | None:
     if not pa.types.is_binary(column.type):
         return None
     if type_.length is not None and len(column):
-        longest = cast(int | None, pc.max(pc.binary_length(column)).as_py())
-        if longest is not None and longest > type_.length:
+        longest = arrow.whole(arrow.kernel("binary_length", column)).max()
+        if longest > type_.length:
             return None
     return column
 
 
-def _wall_micros(column: pa.Array) -> Whole | None:
+def _wall_micros(column: Column) -> Whole | None:
     """Microseconds since 1970 on the wall clock, of dates and timestamps."""
     t = column.type
     if pa.types.is_date32(t):
@@ -187,7 +186,7 @@ def _wall_micros(column: pa.Array) -> Whole | None:
     if not isinstance(t, pa.TimestampType):
         return None
     if t.tz is not None:
-        column = pc.local_timestamp(column)
+        column = arrow.kernel("local_timestamp", column)
     return _times(_int64(column), 1_000_000 // _PER_SECOND[t.unit])
 
 
@@ -207,20 +206,20 @@ def _cut(type_: SqlType, micros: Whole) -> Whole:
     return np.floor_divide(cut, 1000) if type_.in_millis else cut
 
 
-def _within(type_: SqlType, numbers: Whole, like: pa.Array) -> pa.Array | None:
+def _within(type_: SqlType, numbers: Whole, like: Column) -> Column | None:
     """Numbers as the column's Arrow type, None if one is out of its range."""
     low, high = bounds_of(type_)
     if len(numbers) and not low <= int(numbers.min()) <= int(numbers.max()) <= high:
         return None
-    return _whole(numbers, like, cast(pa.DataType, whole_type(type_))).view(type_.arrow)
+    return _whole(numbers, like, type_.arrow)
 
 
-def _date(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _date(type_: SqlType, column: Column) -> Column | None:
     micros = _wall_micros(column)
     return None if micros is None else _within(type_, np.floor_divide(micros, _DAY_US), column)
 
 
-def _time(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _time(type_: SqlType, column: Column) -> Column | None:
     t = column.type
     if isinstance(t, (pa.Time32Type, pa.Time64Type)):
         micros = _int64(column) * (1_000_000 // _PER_SECOND[t.unit])
@@ -231,46 +230,53 @@ def _time(type_: SqlType, column: pa.Array) -> pa.Array | None:
     return None
 
 
-def _ntz(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _ntz(type_: SqlType, column: Column) -> Column | None:
     micros = _wall_micros(column)
     return None if micros is None else _within(type_, _cut(type_, micros), column)
 
 
-def _utc_micros(column: pa.Array) -> Whole | None:
+def _utc_micros(column: Column) -> Whole | None:
     """Microseconds since 1970 in UTC; what has no zone is taken to be in UTC."""
     if isinstance(column.type, pa.TimestampType):
-        naive = column.cast(pa.timestamp(column.type.unit))
+        naive = arrow.convert(column, pa.timestamp(column.type.unit))
         return _wall_micros(naive)
     return _wall_micros(column)
 
 
-def _ltz(type_: SqlType, column: pa.Array) -> pa.Array | None:
+def _ltz(type_: SqlType, column: Column) -> Column | None:
     if pa.types.is_string(column.type):
         return column if _is_written(type_, column, "Z") else None
     micros = _utc_micros(column)
-    return None if micros is None else _texts(type_, micros, column, None)
-
-
-def _tz(type_: SqlType, column: pa.Array) -> pa.Array | None:
-    if pa.types.is_string(column.type):
-        return column if _is_written(type_, column, r"[+-]\d\d:\d\d") else None
-    utc, wall = _utc_micros(column), _wall_micros(column)
-    if utc is None or wall is None:
+    if micros is None or not _in_years(micros):
         return None
-    return _texts(type_, wall, column, wall - utc)
+    return _texts(
+        type_, micros, column, arrow.repeat(arrow.array(["Z"], arrow.STRING), len(column))
+    )
 
 
-def _is_written(type_: SqlType, column: pa.Array, zone: str) -> bool:
+def _tz(type_: SqlType, column: Column) -> Column | None:
+    if pa.types.is_string(column.type):
+        return column if _is_written(type_, column, _OFFSET) else None
+    utc, wall = _utc_micros(column), _wall_micros(column)
+    if utc is None or wall is None or not (_in_years(utc) and _in_years(wall)):
+        return None
+    ends = _offsets(wall - utc)
+    return None if ends is None else _texts(type_, wall, column, ends)
+
+
+def _is_written(type_: SqlType, column: Column, zone: str) -> bool:
     """Whether every text is a timestamp just as this column writes it."""
     form = rf"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d{_FRACTIONS[timespec(type_)]}{zone}$"
-    if not cast(bool | None, pc.all(pc.match_substring_regex(column, form)).as_py()):
-        return column.null_count == len(column)
-    if type_.precision in (1, 2, 4, 5):
+    if type_.precision in (1, 2, 4, 5) or not _all_match(column, form):
         return False  # digits beyond the precision have to be looked at
-    parsed = cast(
-        Whole, _wall_micros(column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")))
-    )
-    return _in_years(parsed)
+    parsed = arrow.convert(column, pa.timestamp("us", "UTC"))
+    return _in_years(_int64(parsed))
+
+
+def _all_match(column: Column, form: str) -> bool:
+    options = pc.MatchSubstringOptions(form)
+    found = arrow.kernel("match_substring_regex", column, options=options)
+    return arrow.aggregate("all", found) in (True, None)
 
 
 def _in_years(micros: Whole) -> bool:
@@ -278,40 +284,33 @@ def _in_years(micros: Whole) -> bool:
     return not len(micros) or low <= int(micros.min()) <= int(micros.max()) <= high
 
 
-def _texts(type_: SqlType, wall: Whole, like: pa.Array, offset: Whole | None) -> pa.Array | None:
-    """ISO 8601 of wall-clock times, in UTC with Z, or with each time's own offset."""
-    minutes = None if offset is None else np.floor_divide(offset, 60_000_000)
-    if not _in_years(wall) or (
-        offset is not None and minutes is not None and bool((minutes * 60_000_000 != offset).any())
-    ):
-        return None
+def _texts(type_: SqlType, wall: Whole, like: Column, ends: Column) -> Column:
+    """ISO 8601 of wall-clock times, each with its end."""
     cut = _cut(SqlType(Kind.TIMESTAMP_NTZ, type_.name, precision=type_.precision), wall)
-    unit = "ms" if type_.in_millis else "us"
-    spec = {"seconds": "s", "milliseconds": "ms", "microseconds": "us"}[timespec(type_)]
-    text = np.datetime_as_string(cut.view(f"datetime64[{unit}]"), unit=spec)
-    texts = pa.array(text.astype(f"S{text.dtype.itemsize // 4}"), pa.binary()).cast(pa.string())
-    ends = pa.scalar("Z") if minutes is None else _offsets(minutes)
-    joined = pc.binary_join_element_wise(texts, ends, "")
-    return (
-        pc.if_else(like.is_null(), pa.scalar(None, pa.string()), joined)
-        if like.null_count
-        else joined
-    )
+    times = cut.view("M8[ms]") if type_.in_millis else cut.view("M8[us]")
+    text = np.datetime_as_string(times, unit=_UNITS[timespec(type_)])
+    texts = arrow.convert(arrow.array(text.astype("S26"), arrow.BINARY), arrow.STRING)
+    joined = arrow.kernel("binary_join_element_wise", texts, ends, pa.scalar(""))
+    return arrow.with_nulls(joined, ~arrow.valid(like)) if like.null_count else joined
 
 
-def _offsets(minutes: Whole) -> pa.Array:
+def _offsets(spans: Whole) -> Column | None:
+    """Offsets from UTC in microseconds as text; None if one is no whole number of minutes."""
+    minutes = np.floor_divide(spans, 60_000_000)
+    if bool((minutes * 60_000_000 != spans).any()):
+        return None
     distinct, which = np.unique(minutes, return_inverse=True)
     names = [
         f"{'-' if m < 0 else '+'}{abs(m) // 60:02}:{abs(m) % 60:02}" for m in distinct.tolist()
     ]
-    return pa.array(names, pa.string()).take(pa.array(which))
+    return arrow.take(arrow.array(names, arrow.STRING), which)
 
 
-def _row_by_row(type_: SqlType, column: pa.Array) -> None:
+def _row_by_row(type_: SqlType, column: Column) -> None:
     return None
 
 
-_BY_KIND: dict[Kind, Callable[[SqlType, pa.Array], pa.Array | None]] = {
+_BY_KIND: dict[Kind, Callable[[SqlType, Column], Column | None]] = {
     Kind.INT: _int,
     Kind.DECIMAL: _decimal,
     Kind.FLOAT: _float,

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Chunks, Column
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Kind, Plain, Row, SqlType
 
@@ -26,80 +27,59 @@ def whole_type(type_: SqlType) -> pa.DataType | None:
     return pa.int32() if narrow else pa.int64()
 
 
-def single_chunk(column: "pa.ChunkedArray | pa.Array") -> pa.Array:
-    """A column as one array; copies only where there are several chunks."""
-    if isinstance(column, pa.ChunkedArray):
-        if column.num_chunks == 1:
-            return column.chunk(0)
-        whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-        return cast(pa.Array, whole)
-    return column
-
-
-def to_array(type_: SqlType, values: Sequence[Plain]) -> pa.Array:
+def to_array(type_: SqlType, values: Sequence[Plain]) -> Column:
     """Plain values as one inner Arrow array."""
     if type_.kind is Kind.DECIMAL:
         return _decimals(type_, values)
     whole = whole_type(type_)
     if whole is not None:
-        return cast(pa.Array, pa.array(values, whole).view(type_.arrow))
-    return cast(pa.Array, pa.array(values, type_.arrow))
+        return arrow.view(arrow.array(values, whole), type_.arrow)
+    return arrow.array(values, type_.arrow)
 
 
-def _decimals(type_: SqlType, values: Sequence[Plain]) -> pa.Array:
+def _decimals(type_: SqlType, values: Sequence[Plain]) -> Column:
     data = b"".join(
         b"\0" * 16 if v is None else int(v).to_bytes(16, "little", signed=True) for v in values
     )
     valid = None
     if None in values:
-        bits = np.array([v is not None for v in values], np.bool_)
-        valid = pa.py_buffer(np.packbits(bits, bitorder="little").tobytes())
-    made = pa.Array.from_buffers(type_.arrow, len(values), [valid, pa.py_buffer(data)])
-    return cast(pa.Array, made)
+        valid = arrow.bits(np.array([v is not None for v in values], np.bool_))
+    return arrow.from_buffers(type_.arrow, len(values), [valid, data])
 
 
-def to_plains(type_: SqlType, column: "pa.ChunkedArray | pa.Array") -> list[Plain]:
+def to_plains(type_: SqlType, column: "Chunks | Column") -> list[Plain]:
     """An inner Arrow column as plain values."""
-    array = single_chunk(column)
+    whole = arrow.single_chunk(column)
     if type_.kind is Kind.DECIMAL:
-        return _unscaled(array)
-    whole = whole_type(type_)
-    if whole is not None:
-        array = cast(pa.Array, array.view(whole))
-    return cast(list[Plain], array.to_pylist())
+        return _unscaled(whole)
+    inner = whole_type(type_)
+    if inner is not None:
+        whole = arrow.view(whole, inner)
+    return cast("list[Plain]", arrow.values(whole))
 
 
-def decimal_words(array: pa.Array) -> npt.NDArray[np.int64]:
-    """The 128-bit unscaled numbers of a decimal array as (n, 2) words, low first; nulls are junk."""
-    buffer = array.buffers()[1]
-    if buffer is None or not len(array):
-        return np.zeros((len(array), 2), np.int64)
-    words = np.frombuffer(buffer, np.int64).reshape(-1, 2)
-    return words[array.offset : array.offset + len(array)]
-
-
-def _unscaled(array: pa.Array) -> list[Plain]:
-    words = decimal_words(array)
+def _unscaled(column: Column) -> list[Plain]:
+    words = arrow.words(column)
     low, high = words[:, 0], words[:, 1]
     if bool((high == low >> 63).all()):
-        numbers = cast(list[Plain], low.tolist())
+        numbers = low.tolist()
     else:
         pairs = zip(low.view(np.uint64).tolist(), high.tolist(), strict=True)
         numbers = [(h << 64) + lo for lo, h in pairs]
-    if array.null_count:
-        valid = cast(list[bool], array.is_valid().to_pylist())
-        return [n if v else None for n, v in zip(numbers, valid, strict=True)]
-    return numbers
+    if column.null_count:
+        there = arrow.valid(column).tolist()
+        return [n if t else None for n, t in zip(numbers, there, strict=True)]
+    return list(numbers)
 
 
 def to_table(schema: TableSchema, rows: Sequence[Row]) -> pa.Table:
     """Plain rows as an inner Arrow table, columns in schema order."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema.columns)
     arrays = [to_array(c.type, v) for c, v in zip(schema.columns, columns, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=arrow_schema(schema))
+    return arrow.table(arrays, arrow_schema(schema))
 
 
 def to_rows(schema: TableSchema, data: pa.Table) -> list[Row]:
     """The rows of an inner Arrow table as plain tuples."""
-    pairs = zip(schema.columns, data.columns, strict=True)
+    pairs = zip(schema.columns, arrow.columns_of(data), strict=True)
     return list(zip(*(to_plains(column.type, values) for column, values in pairs), strict=True))

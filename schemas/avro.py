@@ -85,6 +85,10 @@ def _optional(name: str, type_: Json) -> dict[str, Json]:
     return {"name": name, "type": ["null", type_], "default": None}
 
 
+def _needed(name: str, type_: Json) -> dict[str, Json]:
+    return {"name": name, "type": type_}
+
+
 def _field(column: Column, *, key: bool) -> Json:
     doc: dict[str, Json] = {} if column.name == column.avro_name else {"doc": column.name}
     type_ = type_of(column.type)
@@ -154,14 +158,14 @@ def _source() -> Json:
     }
     numbers = ("txId", "lsn", "xmin", "commit_version", "event_seq", "event_count")
     fields: list[Json] = [
-        *({"name": name, "type": "string"} for name in ("version", "connector", "name")),
+        *(_needed(name, "string") for name in ("version", "connector", "name")),
         {"name": "ts_ms", "type": "long"},
         {"name": "snapshot", "default": "false", "type": [snapshot, "null"]},
         {"name": "db", "type": "string"},
         _optional("sequence", "string"),
         _optional("ts_us", "long"),
         _optional("ts_ns", "long"),
-        *({"name": name, "type": "string"} for name in ("schema", "table")),
+        *(_needed(name, "string") for name in ("schema", "table")),
         *(_optional(name, "long") for name in (*numbers, "row_id", "pair_seq", "epoch")),
     ]
     return {
@@ -182,7 +186,7 @@ def _transaction() -> Json:
         "namespace": "event",
         "fields": [
             {"name": "id", "type": "string"},
-            *({"name": name, "type": "long"} for name in orders),
+            *(_needed(name, "long") for name in orders),
         ],
         "connect.version": 1,
         "connect.name": "event.block",

@@ -237,7 +237,7 @@ def _micros(value: datetime | time) -> int:
 def _units(type_: SqlType, micros: int) -> int:
     """Microseconds cut to the column's precision, in its unit."""
     digits = min(6 if type_.precision is None else type_.precision, 6)
-    step = 10 ** (6 - digits)
+    step: int = 10 ** (6 - digits)
     return micros // step * step // (1000 if type_.in_millis else 1)
 
 

@@ -142,8 +142,9 @@ class Cursor:
     def branches(self) -> Flags:
         """Whether each has a value in a union with null."""
         found = self.bytes()
-        self.fail((found | 2) != 2, "no such union branch")
-        return found != 0
+        present: Flags = found == 2
+        self.fail(~present & (found != 0), "no such union branch")
+        return present
 
 
 def read_columns(fields: Sequence[WireField], cursor: Cursor) -> list[Column]:
@@ -285,7 +286,7 @@ def _utf8(found: Column, cursor: Cursor) -> Column:
         return arrow.convert(found, arrow.STRING)
     except pa.ArrowInvalid:
         pass
-    for row, text in enumerate(cast("list[bytes | None]", found.to_pylist())):
+    for row, text in enumerate(cast("list[bytes | None]", arrow.values(found))):
         try:
             str(text or b"", "utf-8")
         except UnicodeDecodeError as error:

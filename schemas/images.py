@@ -163,7 +163,7 @@ def table_of(schema: TableSchema, parts: Sequence[Sequence[Column]]) -> pa.Table
         arrow.joined(chunks, field.type)
         for chunks, field in zip(zip(*parts, strict=True), wanted, strict=True)
     ]
-    return pa.Table.from_arrays(columns, schema=wanted)
+    return arrow.table(columns, wanted)
 
 
 @lru_cache(maxsize=512)

@@ -6,6 +6,8 @@ A column that the wanted generation lacks vanishes; one that the written generat
 
 import pyarrow as pa
 
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Chunks
 from headwater.schemas.arrow_plain import arrow_schema, to_array
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
@@ -16,21 +18,16 @@ def project(data: pa.Table, written: TableSchema, wanted: TableSchema) -> pa.Tab
     if written.columns == wanted.columns:
         return data
     at = {column.id: position for position, column in enumerate(written.columns)}
-    columns: list[pa.ChunkedArray] = []
+    given = data.columns
+    columns: list[Chunks] = []
     for column in wanted.columns:
         position = at.get(column.id)
         if position is not None:
-            columns.append(data.column(position))
+            columns.append(given[position])
             continue
-        one = to_array(column.type, [column.fill])
-        columns.append(pa.chunked_array([_repeated(one, data.num_rows)], column.type.arrow))
-    return pa.Table.from_arrays(columns, schema=arrow_schema(wanted))
-
-
-def _repeated(one: pa.Array, count: int) -> pa.Array:
-    if one.null_count:
-        return pa.nulls(count, one.type)
-    return pa.repeat(one[0], count)
+        filled = arrow.repeat(to_array(column.type, [column.fill]), data.num_rows)
+        columns.append(arrow.chunked([filled], column.type.arrow))
+    return arrow.table(columns, arrow_schema(wanted))
 
 
 def project_row(row: Row, written: TableSchema, wanted: TableSchema) -> Row:

@@ -9,10 +9,13 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
-from typing import cast
+from typing import Protocol, cast
 
+import numpy as np
 import pyarrow as pa
 
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Chunks
 from headwater.schemas.arrow_casts import cast_column, plain_arrow
 from headwater.schemas.arrow_plain import arrow_schema, to_array
 from headwater.schemas.casts import ASSIGN, Unfit
@@ -27,6 +30,10 @@ _EPOCH_DAY = date(1970, 1, 1)
 _NULLS = frozenset({"NAType", "NaTType"})
 
 
+class _NumpyScalar(Protocol):
+    def item(self) -> object: ...
+
+
 def to_plain(column: Column, value: object, *, row: int | None = None) -> Plain:
     """The plain value that a column stores for a user's value.
 
@@ -36,7 +43,7 @@ def to_plain(column: Column, value: object, *, row: int | None = None) -> Plain:
         ValueRefused: NULL in a NOT NULL column, a value of the wrong sort, out of range, too long.
     """
     if type(value).__module__ == "numpy" and hasattr(value, "item"):
-        value = value.item()
+        value = cast(_NumpyScalar, value).item()
     if value is None or type(value).__name__ in _NULLS:
         if column.nullable:
             return None
@@ -90,7 +97,7 @@ def _zoned(type_: SqlType, text: str) -> datetime:
 
 def _json(text: str) -> object:
     try:
-        return json.loads(text)
+        return cast(object, json.loads(text))
     except (ValueError, RecursionError):
         raise EventUnreadable(f"{text[:40]!r} is no JSON") from None
 
@@ -106,7 +113,7 @@ def to_inner(schema: TableSchema, data: pa.Table, *, first_row: int = 0) -> pa.T
         SchemaInvalid: a column twice, or one that the table has not.
         ValueRefused: as `to_plain`, with row and column.
     """
-    given: dict[int, pa.ChunkedArray] = {}
+    given: dict[int, Chunks] = {}
     for name, values in zip(data.column_names, data.columns, strict=True):
         position = schema.position(name)
         if position is None:
@@ -114,36 +121,34 @@ def to_inner(schema: TableSchema, data: pa.Table, *, first_row: int = 0) -> pa.T
         if position in given:
             raise SchemaInvalid(f"column {name} is given twice")
         given[position] = values
-    columns: list[pa.ChunkedArray] = []
+    columns: list[Chunks] = []
     for position, column in enumerate(schema.columns):
-        values = given.get(position)
-        if values is not None:
-            columns.append(_assigned(column, values, first_row))
+        if position in given:
+            columns.append(_assigned(column, given[position], first_row))
         else:
             columns.append(_default(column, data.num_rows, first_row))
-    return pa.Table.from_arrays(columns, schema=arrow_schema(schema))
+    return arrow.table(columns, arrow_schema(schema))
 
 
-def _assigned(column: Column, values: pa.ChunkedArray, row: int) -> pa.ChunkedArray:
-    chunks: list[pa.Array] = []
-    for chunk in values.chunks:
+def _assigned(column: Column, values: Chunks, row: int) -> Chunks:
+    chunks: list[arrow.Column] = []
+    for chunk in arrow.chunks_of(values):
         chunks.append(_assigned_chunk(column, chunk, row))
         row += len(chunk)
-    return pa.chunked_array(chunks, column.type.arrow)
+    return arrow.chunked(chunks, column.type.arrow)
 
 
-def _assigned_chunk(column: Column, chunk: pa.Array, row: int) -> pa.Array:
+def _assigned_chunk(column: Column, chunk: arrow.Column, row: int) -> arrow.Column:
     values = plain_arrow(chunk)
     made = cast_column(column.type, values)
     if made is None:
         made = to_array(column.type, _one_by_one(column, values, row))
     if made.null_count and not column.nullable:
-        first = made.is_null().index(True).as_py()
-        to_plain(column, None, row=row + cast(int, first))
+        to_plain(column, None, row=row + int(np.argmin(arrow.valid(made))))
     return made
 
 
-def _one_by_one(column: Column, values: pa.Array, row: int) -> list[Plain]:
+def _one_by_one(column: Column, values: arrow.Column, row: int) -> list[Plain]:
     plains: list[Plain] = []
     for i in range(len(values)):
         try:
@@ -155,15 +160,12 @@ def _one_by_one(column: Column, values: pa.Array, row: int) -> list[Plain]:
     return plains
 
 
-def _default(column: Column, count: int, row: int) -> pa.ChunkedArray:
+def _default(column: Column, count: int, row: int) -> Chunks:
     filled_later = column.default_call is not None or column.auto is not None
-    if column.default is None:
-        if not (column.nullable or filled_later) and count:
-            to_plain(column, None, row=row)
-        made = pa.nulls(count, column.type.arrow)
-    else:
-        made = pa.repeat(to_array(column.type, [column.default])[0], count)
-    return pa.chunked_array([made], column.type.arrow)
+    if column.default is None and not (column.nullable or filled_later) and count:
+        to_plain(column, None, row=row)
+    made = arrow.repeat(to_array(column.type, [column.default]), count)
+    return arrow.chunked([made], column.type.arrow)
 
 
 def to_outer(schema: TableSchema | Sequence[SqlType], data: pa.Table) -> pa.Table:
@@ -173,11 +175,13 @@ def to_outer(schema: TableSchema | Sequence[SqlType], data: pa.Table) -> pa.Tabl
         EventUnreadable: a text on the log is no timestamp. Headwater writes none such.
     """
     types = [c.type for c in schema.columns] if isinstance(schema, TableSchema) else schema
+    seen = pa.timestamp("us", "UTC")
     for i, type_ in enumerate(types):
         if type_.kind is Kind.TIMESTAMP_LTZ:
+            chunks = arrow.chunks_of(data.columns[i])
             try:
-                seen = data.column(i).cast(pa.timestamp("us", "UTC"))
+                made = arrow.chunked([arrow.convert(chunk, seen) for chunk in chunks], seen)
             except pa.ArrowInvalid as error:
                 raise EventUnreadable(f"a text is no timestamp: {error}") from None
-            data = data.set_column(i, data.field(i).name, seen)
+            data = data.set_column(i, data.column_names[i], made)
     return data
