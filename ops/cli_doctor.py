@@ -36,11 +36,11 @@ def doctor(context: typer.Context) -> None:
 
 def _report(db: "Database", context: typer.Context) -> int:
     """Print each check; returns how many found a fault."""
-    from headwater.ops.doctor import examine
+    from headwater.ops.doctor import examine, examine_bytes
 
     output = run_of(context).output
     with db.session.view() as view:
-        checks = list(examine(view))
+        checks = [*examine_bytes(db.session.log), *examine(view)]
         output.say(f"looked at {view.sequence} commits of {db.session.log.name}")
     output.listing(
         ["check", "subject", "looked at", "result"],

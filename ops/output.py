@@ -102,16 +102,44 @@ class Output:
         """Whether stderr is a terminal, where a progress bar may move."""
         return self._err.isatty() and not self._quiet
 
-    def listing(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows under column names; streamed in `jsonl` and `csv`, gathered in the others."""
-        writers: Mapping[Format, Callable[[Sequence[str], Iterable[Sequence[object]]], None]] = {
-            Format.TABLE: self._table,
-            Format.JSON: self._json,
-            Format.JSONL: self._jsonl,
-            Format.CSV: self._csv,
-        }
-        writers[self.format](columns, rows)
+    def listing(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, null: str = "NULL"
+    ) -> None:
+        """Rows under column names; streamed in `jsonl` and `csv`, gathered in the others.
+
+        `null` stands for None in `table`.
+        """
+        match self.format:
+            case Format.TABLE:
+                self._table(columns, rows, null)
+            case Format.JSON:
+                self._json(columns, rows)
+            case Format.JSONL:
+                self._jsonl(columns, rows)
+            case Format.CSV:
+                self._csv(columns, rows)
         self._out.flush()
+
+    def feed(self, columns: Sequence[str]) -> Callable[[Iterable[Sequence[object]]], None]:
+        """A function that prints rows as they come; `json` comes as `jsonl`, there is no end."""
+        if self.format is Format.CSV:
+            self._csv(columns, ())
+        elif self.format is Format.TABLE:
+            self._out.write("  ".join(columns) + "\n")
+
+        def rows(found: Iterable[Sequence[object]]) -> None:
+            match self.format:
+                case Format.TABLE:
+                    for row in found:
+                        cells = ("NULL" if v is None else visible(as_text(v)) for v in row)
+                        self._out.write("  ".join(cells) + "\n")
+                case Format.CSV:
+                    self._csv_rows(found)
+                case _:
+                    self._jsonl(columns, found)
+            self._out.flush()
+
+        return rows
 
     def record(self, fields: Mapping[str, object]) -> None:
         """One thing with named fields: an object in JSON, a line a field in `table`."""
@@ -153,13 +181,16 @@ class Output:
             self._out.write(json.dumps(_document(columns, row), ensure_ascii=False) + "\n")
 
     def _csv(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        self._csv_rows([columns])
+        self._csv_rows(rows)
+
+    def _csv_rows(self, rows: Iterable[Sequence[object]]) -> None:
         writer = csv.writer(self._out, lineterminator="\n")
-        writer.writerow(columns)
         writer.writerows([as_text(value) for value in row] for row in rows)
 
-    def _table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    def _table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], null: str) -> None:
         gathered = list(rows)
-        cells = [["NULL" if v is None else visible(as_text(v)) for v in row] for row in gathered]
+        cells = [[null if v is None else visible(as_text(v)) for v in row] for row in gathered]
         right = list(_numeric(len(columns), gathered))
         if self._out.isatty():
             self._bordered(columns, cells, right)
