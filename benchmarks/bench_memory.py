@@ -64,7 +64,8 @@ def _work(work: str, store: str, rows: int) -> None:
     db = headwater.connect(store)
     if work == "stream":
         idle = _status("VmRSS")
-        seen = sum(batch.num_rows for batch in db.stream("s").batches())
+        with db.stream("s").look() as window:
+            seen = sum(batch.num_rows for batch in window.batches())
         assert seen >= rows
     else:
         table = db.create_table("orders", COLUMNS, key="order_id")

@@ -2,8 +2,10 @@
 
 from benchmarks.common import Figure, cpu_s, interleaved, main, scratch
 from benchmarks.histories import mixed
-from headwater.consumers.netting import net
-from headwater.log_store.reader import read_current
+from headwater.consumers.captures import touched
+from headwater.consumers.netting import Netting
+from headwater.log_store.reader import BATCH_ROWS, read_current
+from headwater.log_store.snapshots import empty_table
 
 
 def figures(quick: bool) -> list[Figure]:
@@ -14,11 +16,18 @@ def figures(quick: bool) -> list[Figure]:
         stream = db.create_stream("net_orders", on="orders", capture="NET", at=0)
         with db.session.view() as view:
             head = view.head(table.id).version
-            batches = list(read_current(view, table.id, 0, head))
+            batches = [touched(e) for e in read_current(view, table.id, 0, head)]
+
+        def net() -> None:
+            netting = Netting(empty_table(table.schema))
+            for batch in batches:
+                netting.add(batch)
+            assert sum(len(part) for part in netting.batches(BATCH_ROWS))
+
         found = interleaved(
             5,
             {
-                "net": lambda: cpu_s(lambda: net(batches)),
+                "net": lambda: cpu_s(net),
                 "read": lambda: cpu_s(stream.arrow),
             },
         )

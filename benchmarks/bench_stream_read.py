@@ -2,6 +2,9 @@
 
 from benchmarks.common import Figure, cpu_s, interleaved, main, scratch
 from benchmarks.histories import mixed
+from headwater.consumers.look import shown_window
+from headwater.consumers.read import read
+from headwater.schemas.arrow_plain import to_plains
 
 
 def figures(quick: bool) -> list[Figure]:
@@ -17,10 +20,16 @@ def figures(quick: bool) -> list[Figure]:
                     pass
 
         def tuples() -> None:
-            for batch in stream.batches():
-                columns = [column.to_pylist() for column in batch.columns]
-                for _ in zip(*columns, strict=True):
-                    pass
+            with db.session.view() as view:
+                of = view.catalog.table(table.id)
+                window = shown_window(view, stream.definition, None)
+                for batch in read(view, stream.definition, window):
+                    columns = [
+                        to_plains(column.type, batch.column(column.name))
+                        for column in of.schema.columns
+                    ]
+                    more = (c.to_pylist() for c in batch.columns[len(columns) :])
+                    assert len(list(zip(*columns, *more, strict=True))) == batch.num_rows
 
         found = interleaved(
             3,

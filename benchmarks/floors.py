@@ -35,7 +35,7 @@ def real_bytes(view: View, table: int) -> Puts:
 def _events(view: View, table: int) -> Iterator[tuple[bytes, bytes]]:
     head = view.head(table).version
     ordinal = 0
-    for block in view.blocks(table, -1, head):
+    for block in view.blocks(table, 0, head):
         bounds = np.frombuffer(block.offsets, dtype="<i8").tolist()
         for start, end in pairwise(bounds):
             yield _key(table, block.version, ordinal), bytes(block.data[start:end])

@@ -37,7 +37,12 @@ def append(log: Log, table: int, changes: int, *, commit_rows: int = 1000, start
     number = start
     while written < changes:
         segment = _segment(schema, number, commit_rows)
-        part = TableChanges([segment], len(segment), schema.number, byte_size=100 * len(segment))
+        part = TableChanges(
+            segments=[segment],
+            count=len(segment),
+            generation=schema.number,
+            byte_size=100 * len(segment),
+        )
         log.commit(Batch(commit_id=uuid4().hex, tables={table: part}))
         written += len(segment)
         number += 1

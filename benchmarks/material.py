@@ -45,9 +45,11 @@ def chunks(count: int, size: int) -> Iterator[pa.Table]:
         yield orders(min(size, count - first), first=first)
 
 
-def filled(path: str, count: int, *, commit_rows: int = 100_000) -> tuple[Database, Table]:
+def filled(
+    path: str, count: int, *, commit_rows: int = 100_000, durability: str = "fsync"
+) -> tuple[Database, Table]:
     """A store with one keyed table of `count` rows, in commits of `commit_rows`."""
-    db = headwater.connect(path)
+    db = headwater.connect(path, durability=durability)
     table = db.create_table("orders", COLUMNS, key="order_id")
     for rows in chunks(count, commit_rows):
         table.insert(rows)
