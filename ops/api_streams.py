@@ -1,6 +1,6 @@
 """Streams as a Python user holds them: look, consume, register readers, watch, rewind."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
@@ -23,6 +23,8 @@ from headwater.consumers.look import shown_window
 from headwater.consumers.positions import Said, version_of
 from headwater.consumers.read import ReadOptions
 from headwater.consumers.registration import find_consumer
+from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
+from headwater.consumers.rewind_plan import RewindPlan
 from headwater.consumers.streams import StreamOptions, alter_stream, options_of
 from headwater.consumers.windows import Bounds
 from headwater.consumers.windows import Window as Versions
@@ -35,6 +37,7 @@ from headwater.log_store.catalog import (
     TableObject,
 )
 from headwater.log_store.port import View
+from headwater.ops.api_rewind import Plan
 from headwater.ops.api_windows import StreamRows, Window
 from headwater.ops.errors import BadArgument
 from headwater.ops.present import Change, Reads
@@ -316,6 +319,49 @@ class Stream(Reads):
         with self._session.view() as view:
             table = view.catalog.table(self._live(view).table)
             return version_of(view, table, self._session.position(time))
+
+    # Moving watermarks by hand.
+
+    def rewind(
+        self,
+        consumer: str | None = None,
+        *,
+        to: Said = "base",
+        restore: bool = False,
+        force: bool = False,
+        reason: str = "",
+    ) -> Plan:
+        """Plan to move a watermark back; `execute` does it.
+
+        Without `consumer` the one that is registered; `*` means all. `to` is base, initial, a
+        version or a time. `restore` puts the target table back to where it stood then, in the same
+        commit, so that reading again duplicates nothing; `force` discards what others changed in
+        it since.
+
+        Raises:
+            TargetAboveWatermark: that is ahead: use `advance`.
+            RewindRefused: several consumers and none named, or a place below the base.
+        """
+        place = self._session.position(to)
+        ask = Ask(to=place, consumer=consumer, restore=restore, force=force, reason=reason)
+        return self._plan(plan_rewind, ask)
+
+    def advance(self, consumer: str | None = None, *, to: Said = "head", reason: str = "") -> Plan:
+        """Plan to move a watermark forward; the changes between are never consumed."""
+        place = self._session.position(to)
+        return self._plan(plan_advance, Ask(to=place, consumer=consumer, reason=reason))
+
+    def undo(self, consumer: str | None = None, *, force: bool = False, reason: str = "") -> Plan:
+        """Plan to put back what a consumer's last rewind moved: watermark and, restored, table.
+
+        Raises:
+            RewindRefused: its last move was no rewind.
+        """
+        return self._plan(plan_undo, Ask(consumer=consumer, force=force, reason=reason))
+
+    def _plan(self, make: Callable[[View, StreamObject, Ask], RewindPlan], ask: Ask) -> Plan:
+        with self._session.view() as view:
+            return Plan(self._session, make(view, self._live(view), ask))
 
 
 def _kind(said: str) -> ConsumerKind:
