@@ -23,9 +23,8 @@ from headwater.producer.keyhash import hash_keys
 from headwater.producer.runs import Run
 from headwater.producer.spool import Mark as SpoolMark
 from headwater.producer.spool import Spool
-from headwater.schemas.images import ImageCodec, codec
+from headwater.schemas.images import codec
 from headwater.schemas.project import project_row
-from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 from headwater.schemas.values import from_plain
 
@@ -40,29 +39,6 @@ class Known(NamedTuple):
     image: bytes
     row: Row
     key: bytes
-
-
-class _Shape(NamedTuple):
-    """What every overlay of one generation needs; made once."""
-
-    schema: TableSchema
-    codec: ImageCodec
-    key_at: tuple[int, ...]
-
-
-# By the schema's identity: comparing schemas would cost more than the rest of a small update.
-_SHAPES: dict[int, _Shape] = {}
-_MOST_SHAPES: Final = 1024
-
-
-def _shape(schema: TableSchema) -> _Shape:
-    found = _SHAPES.get(id(schema))
-    if found is None:
-        if len(_SHAPES) >= _MOST_SHAPES:
-            _SHAPES.clear()
-        # It holds the schema, so that no other can come to have its identity.
-        found = _SHAPES[id(schema)] = _Shape(schema, codec(schema), schema.key_positions)
-    return found
 
 
 class Own(NamedTuple):
@@ -122,7 +98,9 @@ class Overlay:
 
     def __init__(self, view: View, table: TableObject, *, created: bool) -> None:
         self.view, self.table, self.created = view, table, created
-        self.schema, self.codec, self.key_at = _shape(table.schema)
+        self.schema = table.schema
+        self.codec = codec(table.schema)
+        self.key_at = table.schema.key_positions
         self.head = -1 if created else view.head(table.id).version
         # With `hidden` the view's rows are gone: there were none yet, or all were truncated.
         self.hidden = created
