@@ -36,6 +36,10 @@ _nulls = cast("Callable[[int, pa.DataType], Column]", pa.nulls)
 _repeat = cast("Callable[[Value, int], Column]", pa.repeat)
 _chunked = cast("Callable[[list[Column], pa.DataType], Chunks]", pa.chunked_array)
 
+_call = cast(
+    "Callable[[str, Sequence[object], pc.FunctionOptions | None], object]", pc.call_function
+)
+
 INT32 = pa.int32()
 INT64 = pa.int64()
 BINARY = pa.binary()
@@ -45,12 +49,12 @@ NOTHING = pa.scalar(b"", BINARY)
 
 def kernel(name: str, *arguments: object, options: pc.FunctionOptions | None = None) -> Column:
     """The column that a compute kernel makes of columns and scalars."""
-    return cast(Column, pc.call_function(name, cast("list[Column]", list(arguments)), options))
+    return cast(Column, _call(name, arguments, options))
 
 
 def aggregate(name: str, column: Column) -> object:
     """The Python value that an aggregation kernel makes of a column; None for none."""
-    return cast(Value, pc.call_function(name, [column], None)).as_py()
+    return cast(Value, _call(name, [column], None)).as_py()
 
 
 def from_buffers(
@@ -74,12 +78,12 @@ def bits(flags: Flags) -> Bytes:
 
 def view(column: Column, type_: pa.DataType) -> Column:
     """The same memory as another type."""
-    return cast(Column, column.view(type_))
+    return column.view(type_)
 
 
 def convert(column: Column, type_: pa.DataType, *, safe: bool = True) -> Column:
     """The same values in another type; pa.ArrowInvalid where one does not fit."""
-    return cast(Column, column.cast(type_, safe=safe))
+    return column.cast(type_, safe=safe)
 
 
 def check(column: Column) -> None:
@@ -170,7 +174,7 @@ def table(columns: "Sequence[Column] | Sequence[Chunks]", schema: pa.Schema) -> 
 
 def columns_of(data: "pa.Table | pa.RecordBatch") -> list[Column]:
     """A table's columns, each in one piece."""
-    return [single_chunk(cast("Chunks | Column", column)) for column in data.columns]
+    return [single_chunk(column) for column in cast("list[Chunks | Column]", data.columns)]
 
 
 def words(column: Column) -> Whole:
@@ -243,3 +247,38 @@ def values(column: Column) -> list[object]:
 
 class _Listed(Protocol):
     def to_pylist(self) -> list[object]: ...
+
+
+class _Clock(Protocol):
+    @property
+    def unit(self) -> str: ...
+
+
+class _Zoned(Protocol):
+    @property
+    def tz(self) -> str | None: ...
+
+
+def unit_of(type_: pa.DataType) -> str:
+    """The unit of a time or timestamp type: s, ms, us or ns."""
+    return cast(_Clock, type_).unit
+
+
+def zone_of(type_: pa.DataType) -> str | None:
+    """The time zone of a timestamp type, None without one."""
+    return cast(_Zoned, type_).tz
+
+
+def timestamp_us(zone: str | None) -> pa.DataType:
+    """The type of microseconds in a time zone, or without one."""
+    return cast("Callable[[str, str | None], pa.DataType]", pa.timestamp)("us", zone)
+
+
+class _Coded(Protocol):
+    @property
+    def value_type(self) -> pa.DataType: ...
+
+
+def value_type_of(type_: pa.DataType) -> pa.DataType:
+    """The type of a dictionary type's values."""
+    return cast(_Coded, type_).value_type

@@ -47,8 +47,8 @@ def plain_arrow(column: Column) -> Column:
     type_ = column.type
     if isinstance(type_, pa.BaseExtensionType):
         return plain_arrow(arrow.storage(column))
-    if isinstance(type_, pa.DictionaryType):
-        return plain_arrow(arrow.convert(column, type_.value_type))
+    if pa.types.is_dictionary(type_):
+        return plain_arrow(arrow.convert(column, arrow.value_type_of(type_)))
     if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
         return arrow.convert(column, arrow.STRING)
     if (
@@ -57,13 +57,16 @@ def plain_arrow(column: Column) -> Column:
         or pa.types.is_binary_view(type_)
     ):
         return arrow.convert(column, arrow.BINARY)
-    if isinstance(type_, (pa.TimestampType, pa.Time64Type)) and type_.unit == "ns":
+    if (pa.types.is_timestamp(type_) or pa.types.is_time64(type_)) and _unit(type_) == "ns":
         micros = np.floor_divide(_int64(column), 1000)
-        unit = (
-            pa.timestamp("us", type_.tz) if isinstance(type_, pa.TimestampType) else pa.time64("us")
-        )
-        return _whole(micros, column, unit)
+        if pa.types.is_timestamp(type_):
+            return _whole(micros, column, arrow.timestamp_us(arrow.zone_of(type_)))
+        return _whole(micros, column, pa.time64("us"))
     return column
+
+
+def _unit(type_: pa.DataType) -> str:
+    return arrow.unit_of(type_)
 
 
 def _int64(column: Column) -> Whole:
@@ -183,11 +186,11 @@ def _wall_micros(column: Column) -> Whole | None:
         return _times(_int64(column), _DAY_US)
     if pa.types.is_date64(t):
         return np.floor_divide(_int64(column), 86_400_000) * _DAY_US
-    if not isinstance(t, pa.TimestampType):
+    if not pa.types.is_timestamp(t):
         return None
-    if t.tz is not None:
+    if arrow.zone_of(t) is not None:
         column = arrow.kernel("local_timestamp", column)
-    return _times(_int64(column), 1_000_000 // _PER_SECOND[t.unit])
+    return _times(_int64(column), 1_000_000 // _PER_SECOND[_unit(t)])
 
 
 def _times(numbers: Whole, factor: int) -> Whole:
@@ -221,10 +224,10 @@ def _date(type_: SqlType, column: Column) -> Column | None:
 
 def _time(type_: SqlType, column: Column) -> Column | None:
     t = column.type
-    if isinstance(t, (pa.Time32Type, pa.Time64Type)):
-        micros = _int64(column) * (1_000_000 // _PER_SECOND[t.unit])
+    if pa.types.is_time(t):
+        micros = _int64(column) * (1_000_000 // _PER_SECOND[_unit(t)])
         return _within(type_, _cut(type_, micros), column)
-    if isinstance(t, pa.TimestampType):
+    if pa.types.is_timestamp(t):
         wall = cast(Whole, _wall_micros(column))
         return _within(type_, _cut(type_, np.mod(wall, _DAY_US)), column)
     return None
@@ -237,9 +240,8 @@ def _ntz(type_: SqlType, column: Column) -> Column | None:
 
 def _utc_micros(column: Column) -> Whole | None:
     """Microseconds since 1970 in UTC; what has no zone is taken to be in UTC."""
-    if isinstance(column.type, pa.TimestampType):
-        naive = arrow.convert(column, pa.timestamp(column.type.unit))
-        return _wall_micros(naive)
+    if pa.types.is_timestamp(column.type):
+        return _times(_int64(column), 1_000_000 // _PER_SECOND[_unit(column.type)])
     return _wall_micros(column)
 
 

@@ -50,7 +50,7 @@ def read_tails(data: Bytes, starts: Whole, ends: Whole) -> Whole:
     return found
 
 
-def _cut(rows: Whole, *, whole: bool) -> "Iterator[Whole | slice]":
+def _cut(rows: Whole, *, whole: bool) -> "Iterator[Whole | slice[int, int]]":
     """Rows in parts; as slices, which cost less, where they are all there are."""
     for i in range(0, len(rows), _ROWS):
         end = min(i + _ROWS, len(rows))
@@ -73,7 +73,7 @@ def _read_one(data: Bytes, start: int, end: int, row: int, found: Whole) -> None
 
 
 def _read_alike(
-    layout: Layout, data: Bytes, starts: Whole, rows: "Whole | slice", found: Whole
+    layout: Layout, data: Bytes, starts: Whole, rows: "Whole | slice[int, int]", found: Whole
 ) -> Whole:
     """Fills in the numbers of those rows that have the layout; returns the others."""
     width = (layout.length + 7) // 8 * 8
@@ -86,7 +86,7 @@ def _read_alike(
     missed = np.zeros(0, np.int64)
     if bool((changed & mask).any()):
         alike: Flags = ~((change & mask) != 0).any(axis=1)
-        numbered = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        numbered = np.arange(len(starts))[rows]
         missed, rows, tails = numbered[~alike], numbered[alike], tails[alike]
     varies = changed.view(np.uint8)
     for number, span in enumerate(layout.spans):

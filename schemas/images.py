@@ -148,7 +148,8 @@ def batches(places: Whole) -> Iterator[tuple[int, int]]:
     while first < count:
         behind = min(first + _BATCH, count)
         if places[behind] - places[first] > _BATCH_BYTES:
-            room = int(np.searchsorted(places, places[first] + _BATCH_BYTES, "right")) - 1
+            limit = int(places[first]) + _BATCH_BYTES
+            room = int(np.searchsorted(places, limit, "right")) - 1
             behind = max(first + 1, min(room, behind))
         yield first, behind
         first = behind
@@ -160,8 +161,8 @@ def table_of(schema: TableSchema, parts: Sequence[Sequence[Column]]) -> pa.Table
         return to_table(schema, [])
     wanted = arrow_schema(schema)
     columns = [
-        arrow.joined(chunks, field.type)
-        for chunks, field in zip(zip(*parts, strict=True), wanted, strict=True)
+        arrow.joined(chunks, column.type.arrow)
+        for chunks, column in zip(zip(*parts, strict=True), schema.columns, strict=True)
     ]
     return arrow.table(columns, wanted)
 
