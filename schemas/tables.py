@@ -64,6 +64,10 @@ class TableSchema:
             by_name.setdefault(column.name.lower(), position)
         object.__setattr__(self, "_by_name", by_name)
 
+    def __hash__(self) -> int:
+        # Caches look schemas up at every commit: hashing all columns would cost more than the rest.
+        return hash((self.number, self.schema_id, self.next_column_id, self.key))
+
     @property
     def names(self) -> list[str]:
         """Column names in order."""
