@@ -12,6 +12,9 @@ from headwater.producer.transaction import Transaction
 from headwater.schemas.tables import ColumnSpec
 from headwater.schemas.types import Row, SqlType
 
+# A row as Arrow gives it to Python.
+Shown = tuple[object, ...]
+
 
 def spec(name: str, type_: str, *, nullable: bool = True, default: object = None) -> ColumnSpec:
     """A column as a user asks for it."""
@@ -56,13 +59,13 @@ def insert(log: Log, table: TableObject, *rows: Row) -> None:
         tx.insert(table, rows)
 
 
-def rows_of(log: Log, table: TableObject) -> list[Row]:
+def rows_of(log: Log, table: TableObject) -> list[Shown]:
     """The rows as committed, by row id."""
     with committing(log) as tx:
         return seen_by(tx, current(log, table))
 
 
-def seen_by(tx: Transaction, table: TableObject) -> list[Row]:
+def seen_by(tx: Transaction, table: TableObject) -> list[Shown]:
     """The rows a transaction sees, by row id."""
     data = tx.scan(table).data
     return list(zip(*(column.to_pylist() for column in data.columns), strict=True))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support_clock import Clock
-from support_producer import committing, create, rows_of, seen_by, spec
+from support_producer import Shown, committing, create, rows_of, seen_by, spec
 
 from headwater.log_store.port import Log
 from headwater.producer import bulk, sources
@@ -24,14 +24,14 @@ from headwater.producer.transaction import Transaction
 from headwater.producer.values import complete_rows
 from headwater.schemas.errors import SchemaInvalid, ValueRefused
 from headwater.schemas.tables import AutoIncrement, ColumnSpec
-from headwater.schemas.types import Row, SqlType
+from headwater.schemas.types import SqlType
 
 SALES = (
     spec("id", "INT", nullable=False),
     spec("name", "VARCHAR(10)", default="unnamed"),
     spec("price", "DECIMAL(8,2)"),
 )
-EXPECTED: list[Row] = [(1, "a", Decimal("1.50")), (2, "b", None), (3, "c", Decimal("3.00"))]
+EXPECTED: list[Shown] = [(1, "a", Decimal("1.50")), (2, "b", None), (3, "c", Decimal("3.00"))]
 
 
 def csv_file(path: Path) -> Path:
@@ -58,7 +58,9 @@ def arrow_table() -> pa.Table:
 
 
 def write_parquet(path: Path) -> Path:
-    pq.write_table(arrow_table(), path)
+    # The stubs leave the element types of some parameters open.
+    write = cast(Callable[[pa.Table, Path], None], pq.write_table)
+    write(arrow_table(), path)
     return path
 
 
