@@ -31,8 +31,40 @@ def progress(db: headwater.Database) -> Progress:
     table = db.table(FLIGHTS)
     versions = table.history()
     changes = sum(one.inserts + one.updates + one.deletes for one in versions)
-    behind = {row.consumer: row.changes for row in db.stream(STREAM).lag()}
+    behind = {row.consumer: row.changes for row in lags(db)}
     return Progress(time_us(versions[-1].time), table.head, table.count(), changes, behind)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a consumer stands and what it has not consumed yet; `seconds` by the board's clock."""
+
+    consumer: str
+    kind: str
+    watermark: int
+    head: int
+    versions: int
+    changes: int
+    seconds: float
+
+
+def lags(db: headwater.Database) -> list[Standing]:
+    """Every consumer of the board's stream."""
+    rows = db.stream(STREAM).lag()
+    # A consumer without a lag is stale; with history kept for ever there is none.
+    return [
+        Standing(
+            row.consumer,
+            row.kind,
+            row.watermark,
+            row.head,
+            row.lag.versions,
+            row.lag.changes,
+            row.lag.seconds,
+        )
+        for row in rows
+        if row.lag is not None
+    ]
 
 
 def time_us(moment: datetime) -> int:

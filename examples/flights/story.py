@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -157,7 +158,7 @@ def mend(db: headwater.Database, plot: Plot, out: Printer) -> int:
     for text in str(plan).splitlines():
         out.line(f"  {text}")
     plan.execute()
-    lag = next(row for row in stream.lag() if row.consumer == DELAYS)
+    lag = next(row for row in figures.lags(db) if row.consumer == DELAYS)
     out.line(
         f"executed: {DELAYS} is back at {figures.late_minutes_reported(db):,} late minutes, "
         f"{lag.versions:,} versions and {lag.changes:,} changes behind"
@@ -188,7 +189,7 @@ def blizzard(db: headwater.Database, at_us: int, out: Printer) -> None:
         ["scheduled", "flight", "from", "to", "status"],
         [
             (
-                local_time(figures.time_us(cast("figures.datetime", row["scheduled"]))),
+                local_time(figures.time_us(cast(datetime, row["scheduled"]).replace(tzinfo=UTC))),
                 f"{row['carrier']} {row['flight']}",
                 row["origin"],
                 row["dest"],
@@ -207,7 +208,7 @@ def standing(db: headwater.Database, out: Printer) -> None:
         ["consumer", "kind", "watermark", "head", "versions", "changes", "seconds"],
         [
             (r.consumer, r.kind, r.watermark, r.head, r.versions, r.changes, r.seconds)
-            for r in stream.lag()
+            for r in figures.lags(db)
         ],
     )
     moves = stream.history()
@@ -221,7 +222,7 @@ def standing(db: headwater.Database, out: Printer) -> None:
     out.table(
         ["time", "from", "to", "why", "who", "reason"],
         [
-            (local_time(figures.time_us(m.time)), m.start, m.end, m.why, m.actor, m.reason)
+            (local_time(m.time_us), m.start, m.end, m.why, m.actor, m.reason)
             for m in moves
             if m.consumer == DELAYS
         ][-4:],
