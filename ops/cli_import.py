@@ -67,7 +67,8 @@ def _load(
 
 def columns_of(file: Path) -> dict[str, str]:
     """The columns that a file's values call for, by name."""
-    return {field.name: _declared(field.type) for field in _peek(file)}
+    schema = _peek(file)
+    return dict(zip(schema.names, map(_declared, schema.types), strict=True))
 
 
 def _peek(file: Path) -> "pa.Schema":
@@ -83,7 +84,7 @@ def _peek(file: Path) -> "pa.Schema":
             case ".parquet" | ".pq":
                 import pyarrow.parquet as pq
 
-                return pq.read_schema(file)
+                return pq.ParquetFile(file).schema_arrow
             case ".csv":
                 from pyarrow import csv
 

@@ -1,18 +1,20 @@
 """`headwater stream rewind`, `advance`, `undo`: a plan first, and done when told to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headwater.ops.cli_context import Run, examples, only_one, run_of
+from headwater.ops.cli_context import Run, examples, only_one, position_shown, run_of
 from headwater.ops.exits import CommandError, Exit
 from headwater.ops.times import Moment, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from headwater.ops.api_rewind import RewindPlan
+    from headwater.consumers.rewind_plan import RewindPlan
+    from headwater.ops.api_rewind import Plan
     from headwater.ops.api_streams import Stream
 
 Name = Annotated[str, typer.Argument(help="The stream.")]
@@ -84,7 +86,7 @@ def rewind(
     }
     to = _place(run, places)
 
-    def plan(stream: "Stream") -> "RewindPlan":
+    def plan(stream: "Stream") -> "Plan":
         return stream.rewind(consumer, to=to, restore=restore, force=force, reason=reason)
 
     _run(run, name, plan, execute=execute, yes=yes)
@@ -113,7 +115,7 @@ def advance(
     }
     to = _place(run, places)
 
-    def plan(stream: "Stream") -> "RewindPlan":
+    def plan(stream: "Stream") -> "Plan":
         return stream.advance(consumer, to=to, reason=reason)
 
     _run(run, name, plan, execute=execute, yes=yes)
@@ -130,13 +132,13 @@ def undo(
 ) -> None:
     """Take back the newest rewind: watermark and table. Shows the plan; --execute does it."""
 
-    def plan(stream: "Stream") -> "RewindPlan":
+    def plan(stream: "Stream") -> "Plan":
         return stream.undo(consumer, reason=reason)
 
     _run(run_of(context), name, plan, execute=execute, yes=yes)
 
 
-def _place(run: Run, given: dict[str, int | str | None]) -> "int | str | datetime":
+def _place(run: Run, given: Mapping[str, int | str | None]) -> "int | str | datetime":
     """The one place that the options name; a time is said in UTC and in the reader's zone."""
     named = {option: value for option, value in given.items() if value is not None}
     only_one(list(named), "place")
@@ -155,15 +157,19 @@ def _place(run: Run, given: dict[str, int | str | None]) -> "int | str | datetim
 
 
 def _run(
-    run: Run, name: str, make: "Callable[[Stream], RewindPlan]", *, execute: bool, yes: bool
+    run: Run, name: str, make: "Callable[[Stream], Plan]", *, execute: bool, yes: bool
 ) -> None:
     """Show the plan, and execute it where told to; what it warns of is asked about."""
     opened = run.writing() if execute else run.reading()
     with opened as db:
         plan = make(db.stream(name))
-        _show(run, plan)
-        if not execute:
-            run.output.say("nothing was changed; --execute does it")
+        if run.output.machine:
+            run.output.record(plan_fields(plan.details))
+        else:
+            run.output.text(str(plan))
+        _refuse(plan.details)
+        if plan.nothing or not execute:
+            run.output.say("nothing was changed" + ("" if plan.nothing else "; --execute does it"))
             return
         if plan.warnings:
             run.confirm("the plan warns of the above", expected="yes", yes=yes)
@@ -171,8 +177,44 @@ def _run(
     run.output.say(f"done; headwater stream undo {name} takes it back")
 
 
-def _show(run: Run, plan: "RewindPlan") -> None:
-    if run.output.machine:
-        run.output.record(plan.fields())
-    else:
-        run.output.text(str(plan))
+def _refuse(plan: "RewindPlan") -> None:
+    """End with the reason why a plan cannot be carried out, also when only the plan was asked for.
+
+    Raises:
+        RewindRefused, PolicyForbids: nothing was changed.
+    """
+    from headwater.consumers.errors import PolicyForbids
+    from headwater.log_store.catalog import RewindPolicy
+
+    if plan.refusals:
+        raise plan.refusals[0]
+    if plan.stream.policy is RewindPolicy.FORBID and plan.kind in ("rewind", "restore"):
+        raise PolicyForbids(plan.stream.name)
+
+
+def plan_fields(plan: "RewindPlan") -> dict[str, object]:
+    """A plan as programs read it; watermarks are versions, or INITIAL."""
+    moves = [
+        {
+            "consumer": move.name,
+            "stream": move.stream,
+            "from": position_shown(move.start),
+            "to": position_shown(move.end),
+            "changes": move.changes,
+            "bytes": move.bytes,
+        }
+        for move in plan.moves
+    ]
+    return {
+        "kind": plan.kind,
+        "stream": plan.stream.name,
+        "changes": plan.changes,
+        "bytes": plan.bytes,
+        "moves": moves,
+        "targets": [asdict(target) for target in plan.targets],
+        "others": [asdict(other) for other in plan.others],
+        "downstream": [asdict(reader) for reader in plan.downstream],
+        "warnings": list(plan.warnings),
+        "refusals": [str(refusal) for refusal in plan.refusals],
+        "nothing": plan.nothing,
+    }

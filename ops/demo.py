@@ -55,7 +55,7 @@ class Stage:
     def show(self, rows: Rows, columns: Sequence[str] = ()) -> None:
         """Rows that a query gave."""
         names = list(columns) or list(rows[0] if rows else ())
-        self._output.listing(names, ([row[name] for name in names] for row in rows))
+        self._output.listing(names, ([row[name] for name in names] for row in rows), null="")
 
     def data(self, data: pa.Table, columns: Sequence[str] = ()) -> None:
         """An Arrow table that a query gave."""

@@ -43,7 +43,7 @@ class Moment:
         """UTC first, then the same in the moment's own zone where that is another."""
         utc = self.time.astimezone(UTC)
         if self.time.utcoffset() == timedelta(0):
-            return f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+            return f"{utc:%Y-%m-%d %H:%M:%S} UTC" + (", your zone taken" if self.assumed else "")
         note = ", your zone taken" if self.assumed else ""
         return f"{utc:%Y-%m-%d %H:%M:%S} UTC ({self.time:%Y-%m-%d %H:%M:%S %z}{note})"
 

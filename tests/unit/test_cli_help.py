@@ -11,7 +11,16 @@ import typer.main
 from headwater.ops.cli import app, hoisted, run
 
 # What only a command that uses it may load; Rich's help alone costs 150 ms.
-HEAVY = {"pyarrow", "numpy", "pandas", "polars", "rocksdict", "fastavro", "pydantic", "rich"}
+HEAVY = {
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "polars",
+    "rocksdict",
+    "fastavro",
+    "pydantic_settings",
+    "rich",
+}
 
 
 def leaves(name: str, group: object) -> Iterator[tuple[str, typer.core.TyperCommand]]:
