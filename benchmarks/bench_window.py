@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.common import Figure, cpu_s, interleaved, main, scratch
-from benchmarks.histories import mixed
+from benchmarks.histories import append, mixed
 from headwater.ops.api import Database
 from headwater.ops.api_streams import Stream
 
@@ -18,7 +18,9 @@ def figures(quick: bool) -> list[Figure]:
         works: dict[str, Callable[[], float]] = {}
         opened: list[Database] = []
         for name, changes in (("short", short), ("long", long)):
-            db, table, _ = mixed(str(folder / name), changes)
+            size = min(20_000, changes // 10)
+            db, table, _ = mixed(str(folder / name), changes, commit_rows=size)
+            append(db.session.log, table.id, 1000, start=table.head * size // 1000)
             opened.append(db)
             last = db.create_stream("last", on="orders", at=table.head - 1)
             works[name] = partial(_reads, last)

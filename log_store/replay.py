@@ -66,26 +66,30 @@ class Fold:
         self._empty = empty
         self._parts: list[Images] = []
         self._held = 0
-        self._settled = 0
+        self._settled: Images | None = None
 
     def add(self, images: Images) -> None:
         """Take in the next events."""
-        if len(images):
-            part = _one_each(images, last=self._last)
-            self._parts.append(part)
-            self._held += len(part)
-            if self._held > 2 * self._settled + _SLACK_ROWS:
-                self._settle()
+        which = self._one_each(images.row_ids)
+        # Copying the winners out pays only where it lets most images go; else they wait.
+        if 2 * len(which) <= len(images):
+            images = images.pick(which)
+        self._parts.append(images)
+        self._held += len(images)
+        if self._held > 2 * len(self._settled or ()) + _SLACK_ROWS:
+            self.images()
 
     def images(self) -> Images:
         """What is left: each touched row once, row ids rising."""
-        self._settle()
-        return self._parts[0]
+        if self._settled is None or self._parts:
+            before = [] if self._settled is None else [self._settled]
+            every = _joined([*before, *self._parts], self._empty)
+            self._settled = every.pick(self._one_each(every.row_ids))
+            self._parts, self._held = [], 0
+        return self._settled
 
-    def _settle(self) -> None:
-        if len(self._parts) != 1:
-            self._parts = [_one_each(_joined(self._parts, self._empty), last=self._last)]
-        self._held = self._settled = len(self._parts[0])
+    def _one_each(self, row_ids: I64) -> I64:
+        return last_of_each(row_ids) if self._last else first_of_each(row_ids)
 
 
 def is_range(numbers: I64) -> bool:
@@ -164,11 +168,6 @@ def same_rows(left: pa.Table, right: pa.Table) -> Mask:
 def _mask(function: str, *columns: object) -> Mask:
     """A true-or-false function of Arrow over columns, as numpy; NULL is false."""
     return np.array(_call(function, [*columns]).fill_null(False), dtype=np.bool_)
-
-
-def _one_each(images: Images, *, last: bool) -> Images:
-    which = last_of_each(images.row_ids) if last else first_of_each(images.row_ids)
-    return images.pick(which)
 
 
 def _joined(parts: Sequence[Images], empty: pa.Table) -> Images:

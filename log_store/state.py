@@ -30,10 +30,10 @@ from headwater.schemas.images import codec
 from headwater.schemas.project import project
 
 # CPU microseconds, measured by benchmarks/bench_snapshot.py; only their ratios matter.
-_SCAN_ROW = 1.0
-_KEPT_ROW = 0.05
-_CACHED_ROW = 0.02
-_EVENT = 0.4
+_SCAN_ROW = 2.5
+_KEPT_ROW = 0.1
+_CACHED_ROW = 0.05
+_EVENT = 0.8
 
 # A snapshot is worth keeping once the events replayed for it pass this part of its rows ..
 _KEEP_SHARE = 4
