@@ -64,8 +64,8 @@ def read_events(
     """
     places = as_offsets(offsets, len(data))
     if len(places) <= FEW:
-        return _read_rows(schema, data, places, images)
-    return _read_columns(schema, data, places, images)
+        return read_by_rows(schema, data, places, images=images)
+    return read_by_columns(schema, data, places, images=images)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,9 +143,8 @@ def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:
     return places
 
 
-def _read_rows(
-    schema: TableSchema, data: bytes, places: npt.NDArray[np.int64], images: bool
-) -> Events:
+def read_by_rows(schema: TableSchema, data: bytes, places: Whole, *, images: bool = True) -> Events:
+    """`read_events`, event by event through generated Python: for few."""
     read = codec(schema).read_at
     tails: list[Tail] = []
     before: list[Row] = []
@@ -186,13 +185,17 @@ def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table,
     )
 
 
-def _read_columns(schema: TableSchema, data: bytes, places: Whole, images: bool) -> Events:
+def read_by_columns(
+    schema: TableSchema, data: bytes, places: Whole, *, images: bool = True
+) -> Events:
+    """`read_events`, column by column through numpy: for many."""
     parts = [read_part(schema, data, places[i : j + 1]) for i, j in batches(places)]
     numbers = _numbers(parts)
     sides: list[tuple[pa.Table, Whole]] = []
     for side in (0, 1):
         at = np.full(numbers.shape[1], -1, np.int64)
-        present = np.concatenate([part.sides[side].present for part in parts])
+        held = [part.sides[side].present for part in parts]
+        present = np.concatenate(held) if held else np.zeros(0, np.bool_)
         if images:
             at[present] = np.arange(int(present.sum()))
         decoded = [part.sides[side].columns for part in parts] if images else []

@@ -1,0 +1,253 @@
+"""Generated Python, numpy and fastavro write the same bytes and read back the same values."""
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+from support_rows import (
+    Change,
+    Drawn,
+    constants,
+    drawn_changes,
+    reference_events,
+    reference_image,
+    rows_of,
+    same_row,
+    schemas,
+)
+
+from headwater.schemas import arrow
+from headwater.schemas.arrow_plain import to_rows, to_table
+from headwater.schemas.envelope import EventConstants, EventWriter
+from headwater.schemas.events import (
+    Events,
+    event_images,
+    read_by_columns,
+    read_by_rows,
+    read_events,
+)
+from headwater.schemas.evolve import new_schema
+from headwater.schemas.images import codec
+from headwater.schemas.tables import ColumnSpec, TableSchema
+from headwater.schemas.types import Row, SqlType
+
+
+def binary(values: list[bytes | None]) -> pa.BinaryArray:
+    return pa.array(values, pa.binary())
+
+
+def changes_of(schema: TableSchema, drawn: list[Drawn]) -> list[Change]:
+    encode = codec(schema).encode
+    return [
+        Change(
+            ord(d.op),
+            d.row_id,
+            None if d.before is None else encode(d.before),
+            None if d.after is None else encode(d.after),
+            d.pair,
+        )
+        for d in drawn
+    ]
+
+
+def columns_of(changes: list[Change], writer: EventWriter) -> list[bytes]:
+    offsets, data = writer.columns(
+        np.array([c.op for c in changes], np.uint8),
+        np.array([c.row_id for c in changes], np.int64),
+        binary([c.before for c in changes]),
+        binary([c.after for c in changes]),
+        np.array([c.pair for c in changes], np.int64),
+    )
+    places = offsets.tolist()
+    return [data[i:j] for i, j in pairwise(places)]
+
+
+def joined(events: list[bytes]) -> tuple[bytes, arrow.Whole]:
+    offsets = np.cumsum([0, *map(len, events)], dtype=np.int64)
+    return b"".join(events), offsets
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[TableSchema, list[Row]]:
+    schema = draw(schemas())
+    return schema, draw(st.lists(rows_of(schema), max_size=20))
+
+
+@given(tables())
+def test_images_of_all_three_codecs_are_equal(drawn: tuple[TableSchema, list[Row]]) -> None:
+    schema, rows = drawn
+    expected = [reference_image(schema, row) for row in rows]
+
+    assert expected == [codec(schema).encode(row) for row in rows]
+    assert expected == codec(schema).encode_columns(to_table(schema, rows)).to_pylist()
+
+
+@given(tables())
+def test_images_read_back_as_the_rows_they_were_made_of(
+    drawn: tuple[TableSchema, list[Row]],
+) -> None:
+    schema, rows = drawn
+    images = codec(schema).encode_columns(to_table(schema, rows))
+    one_by_one = [codec(schema).decode(codec(schema).encode(row)) for row in rows]
+    together = to_rows(schema, codec(schema).decode_by_columns(images))
+
+    assert all(map(same_row, rows, one_by_one))
+    assert len(rows) == len(together)
+    assert all(map(same_row, rows, together))
+
+
+@given(tables())
+def test_keys_of_columns_are_the_keys_of_rows(drawn: tuple[TableSchema, list[Row]]) -> None:
+    schema, rows = drawn
+    found = codec(schema).keys_columns(to_table(schema, rows))
+    expected = [codec(schema).key(row) for row in rows]
+
+    assert expected == ([b""] * len(rows) if found is None else found.to_pylist())
+    for row, key in zip(rows, expected, strict=True):
+        values = tuple(row[i] for i in schema.key_positions)
+        assert key == codec(schema).key_of(values)
+
+
+@given(st.data(), schemas(), constants())
+def test_events_of_all_three_codecs_are_equal(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    drawn = data.draw(drawn_changes(schema))
+    changes = changes_of(schema, drawn)
+    expected = reference_events(schema, c, drawn)
+
+    assert expected == EventWriter(c).rows(changes)
+    assert expected == columns_of(changes, EventWriter(c))
+
+
+@given(st.data(), schemas(), constants(snapshot=True))
+def test_snapshot_events_carry_no_transaction(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    drawn = data.draw(drawn_changes(schema, ops="r"))
+    changes = changes_of(schema, drawn)
+    expected = reference_events(schema, c, drawn)
+
+    assert expected == EventWriter(c).rows(changes)
+    assert expected == columns_of(changes, EventWriter(c))
+
+
+@given(st.data(), schemas(), constants(), st.integers(0, 12))
+def test_a_writer_numbers_on_whichever_way_it_is_called(
+    data: st.DataObject, schema: TableSchema, c: EventConstants, cut: int
+) -> None:
+    drawn = data.draw(drawn_changes(schema))
+    changes = changes_of(schema, drawn)
+    writer = EventWriter(c)
+
+    assert EventWriter(c).rows(changes) == (
+        writer.rows(changes[:cut]) + columns_of(changes[cut:], writer)
+    )
+    assert len(changes) == writer.written
+
+
+def assert_reads(
+    schema: TableSchema, c: EventConstants, drawn: list[Drawn], events: Events
+) -> None:
+    count = len(drawn)
+    seqs = [c.first_event_seq + i for i in range(count)]
+    assert [ord(d.op) for d in drawn] == events.ops.tolist()
+    assert [d.row_id for d in drawn] == events.row_ids.tolist()
+    assert [c.version] * count == events.versions.tolist()
+    assert [c.sequence] * count == events.sequences.tolist()
+    assert [c.ts_us] * count == events.times_us.tolist()
+    assert seqs == events.event_seqs.tolist()
+    pairs = [s + d.pair if d.pair else 0 for s, d in zip(seqs, drawn, strict=True)]
+    assert pairs == events.pair_seqs.tolist()
+    for side, at, wanted in (
+        (events.before, events.before_at, [d.before for d in drawn]),
+        (events.after, events.after_at, [d.after for d in drawn]),
+    ):
+        rows = to_rows(schema, side)
+        assert len(rows) == sum(row is not None for row in wanted)
+        for place, row in zip(at.tolist(), wanted, strict=True):
+            assert (place == -1) == (row is None)
+            assert row is None or same_row(row, rows[place])
+
+
+@given(st.data(), schemas(), constants())
+def test_events_read_back_both_ways(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    drawn = data.draw(drawn_changes(schema))
+    block, places = joined(EventWriter(c).rows(changes_of(schema, drawn)))
+
+    assert_reads(schema, c, drawn, read_by_rows(schema, block, places))
+    assert_reads(schema, c, drawn, read_by_columns(schema, block, places))
+    bare = read_by_columns(schema, block, places, images=False)
+    assert [-1] * len(drawn) == bare.before_at.tolist() == bare.after_at.tolist()
+    assert [d.row_id for d in drawn] == bare.row_ids.tolist()
+
+
+@given(st.data(), schemas(), st.lists(constants(), min_size=1, max_size=6))
+def test_a_block_may_hold_events_of_many_commits(
+    data: st.DataObject, schema: TableSchema, commits: list[EventConstants]
+) -> None:
+    events: list[bytes] = []
+    expected: list[tuple[int, int, int]] = []
+    for c in commits:
+        drawn = data.draw(drawn_changes(schema))
+        events += EventWriter(c).rows(changes_of(schema, drawn))
+        numbered = enumerate(drawn, c.first_event_seq)
+        expected += [(c.version, seq, change.row_id) for seq, change in numbered]
+    found = read_by_columns(schema, *joined(events))
+    columns = found.versions, found.event_seqs, found.row_ids
+
+    assert expected == list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+@given(st.data(), schemas(), constants())
+def test_images_and_keys_of_events_come_out_as_they_went_in(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    changes = changes_of(schema, data.draw(drawn_changes(schema)))
+    found = event_images(schema, *joined(EventWriter(c).rows(changes)))
+    key = codec(schema).key
+    decode = codec(schema).decode
+
+    assert [change.before for change in changes] == found.before.to_pylist()
+    assert [change.after for change in changes] == found.after.to_pylist()
+    if schema.key:
+        assert found.old_keys is not None and found.new_keys is not None
+        old = [None if x.before is None else key(decode(x.before)) for x in changes]
+        new = [None if x.after is None else key(decode(x.after)) for x in changes]
+        assert old == found.old_keys.to_pylist()
+        assert new == found.new_keys.to_pylist()
+
+
+def test_many_events_read_the_same_way_as_few() -> None:
+    specs = [ColumnSpec("id", SqlType.parse("INT")), ColumnSpec("note", SqlType.parse("VARCHAR"))]
+    schema = new_schema(specs, ["id"])
+    rows: list[Row] = [(i, None if i % 3 else f"note {i}") for i in range(40_000)]
+    c = EventConstants(
+        product="0.1.0",
+        name="shop",
+        db="shop",
+        schema="public",
+        table="t",
+        ts_us=1,
+        written_us=1,
+        version=9,
+        sequence=9,
+        event_count=len(rows),
+        epoch=1,
+        commit_id="a",
+        first_event_seq=60,
+        first_total_order=1,
+        first_table_order=1,
+    )
+    images = codec(schema).encode_columns(to_table(schema, rows))
+    ops, ids = np.full(len(rows), ord("c"), np.uint8), np.arange(1, len(rows) + 1)
+    offsets, data = EventWriter(c).columns(ops, ids, None, images, None)
+    found = read_events(schema, data, offsets.tobytes())
+
+    assert to_table(schema, rows).equals(found.after)
+    assert list(range(60, 60 + len(rows))) == found.event_seqs.tolist()
+    assert list(range(len(rows))) == found.after_at.tolist()
