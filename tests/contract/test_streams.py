@@ -1,12 +1,13 @@
 """Streams: what they show, where they start, how they are created, altered, cloned and dropped."""
 
+import pyarrow as pa
 import pytest
 from support_streams import Shop, shown
 
 from headwater.consumers import lifecycle, streams
 from headwater.consumers.errors import StreamInvalid, StreamStale, WatermarksDiffer
 from headwater.consumers.look import shown_window
-from headwater.consumers.positions import AtStatement, AtStream, AtTime, AtVersion, Mark
+from headwater.consumers.positions import AtStatement, AtStream, AtTime, AtVersion, Mark, Position
 from headwater.consumers.read import ReadOptions, read
 from headwater.consumers.registration import registered, why_stale
 from headwater.consumers.streams import StreamOptions, options_of
@@ -143,7 +144,7 @@ def test_version_time_and_transaction_of_each_row_can_be_asked_for(shop: Shop) -
         second.commit_id,
         second.commit_id,
     ]
-    assert rows.column("METADATA$COMMIT_TIMESTAMP").cast("int64").to_pylist() == [
+    assert rows.column("METADATA$COMMIT_TIMESTAMP").cast(pa.int64()).to_pylist() == [
         first.time_us,
         second.time_us,
         second.time_us,
@@ -200,8 +201,8 @@ def test_a_stream_can_start_at_a_version_a_time_or_a_statement(shop: Shop) -> No
     second = shop.last()
     shop.insert("orders", (3, "c"))
 
-    def base(name: str, **said: object) -> int:
-        return shop.stream(name, "orders", StreamOptions(**said)).base  # type: ignore[arg-type]
+    def base(name: str, at: Position, before: bool = False) -> int:
+        return shop.stream(name, "orders", StreamOptions(at=at, before=before)).base
 
     assert base("a", at=AtVersion(1)) == 1
     assert base("b", at=AtVersion(1), before=True) == 0
@@ -250,9 +251,7 @@ def test_a_name_is_taken_once_unless_replaced_or_tolerated(shop: Shop) -> None:
     with pytest.raises(NameTaken):
         shop.stream("S", "orders")
     again = shop.do(
-        lambda tx: streams.create_stream(
-            tx, "s", shop.table("orders", tx), NET, if_not_exists=True
-        )
+        lambda tx: streams.create_stream(tx, "s", shop.table("orders", tx), NET, if_not_exists=True)
     )
     assert again.id == made.id
     assert shop.stream("s", "orders", NET, replaces=True).id != made.id

@@ -18,7 +18,7 @@ from headwater.consumers.errors import (
 )
 from headwater.consumers.history import history
 from headwater.consumers.look import shown_window
-from headwater.consumers.positions import AtTime, AtVersion, Mark
+from headwater.consumers.positions import AtTime, AtVersion, Mark, Position
 from headwater.consumers.registration import find_consumer, name_of, registered
 from headwater.consumers.streams import StreamOptions
 from headwater.consumers.windows import Bounds, Window
@@ -43,6 +43,11 @@ def shop(log: Log) -> Shop:
     made.create("report", key=())
     made.stream("s", "orders")
     return made
+
+
+def add(shop: Shop, stream: str, name: str, at: Position = Mark.BASE) -> None:
+    """Register a CLIENT."""
+    shop.do(lambda tx: lifecycle.add_consumer(tx, shop.find(stream), name, at))
 
 
 # Windows in a transaction
@@ -298,7 +303,7 @@ def test_a_consumer_can_be_added_where_it_is_to_start(shop: Shop) -> None:
     shop.insert("orders", (2, "b"))
     second = shop.last()
     shop.insert("orders", (3, "c"))
-    at = {
+    at: dict[str, Position] = {
         "base": Mark.BASE,
         "head": Mark.HEAD,
         "horizon": Mark.HORIZON,
@@ -306,7 +311,7 @@ def test_a_consumer_can_be_added_where_it_is_to_start(shop: Shop) -> None:
         "time": AtTime(second.time_us),
     }
     for name, place in at.items():
-        shop.do(lambda tx, n=name, p=place: lifecycle.add_consumer(tx, shop.find("s"), n, p))
+        add(shop, "s", name, place)
 
     found = {name: shop.position("s", name) for name in at}
     assert found == {"base": 0, "head": 3, "horizon": 0, "version": 1, "time": 2}
@@ -320,18 +325,14 @@ def test_a_consumer_cannot_start_outside_its_stream(shop: Shop) -> None:
 
     for place in (AtVersion(0), AtVersion(2)):
         with pytest.raises(OutsideHistory):
-            shop.do(lambda tx, p=place: lifecycle.add_consumer(tx, later, "c", p))
+            add(shop, later.name, "c", place)
     with pytest.raises(OutsideHistory, match="no initial rows"):
         shop.do(lambda tx: lifecycle.add_consumer(tx, later, "c", Mark.INITIAL))
 
 
 def test_a_group_needs_a_store_on_kafka(shop: Shop) -> None:
     with pytest.raises(ConsumerRefused, match="AS CLIENT"):
-        shop.do(
-            lambda tx: lifecycle.add_consumer(
-                tx, shop.find("s"), "g", kind=ConsumerKind.GROUP
-            )
-        )
+        shop.do(lambda tx: lifecycle.add_consumer(tx, shop.find("s"), "g", kind=ConsumerKind.GROUP))
 
 
 def test_a_dropped_consumer_begins_anew_when_it_comes_back(shop: Shop) -> None:
