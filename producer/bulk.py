@@ -14,11 +14,11 @@ import pyarrow as pa
 from headwater.log_store.changes import Columns
 from headwater.log_store.records import OP_INSERT
 from headwater.producer import staging
-from headwater.producer.errors import RowTwice
 from headwater.producer.keyhash import I64, U64, HashIndex, hash_keys, repeated
 from headwater.producer.overlay import Overlay
 from headwater.producer.runs import RowIds, Run
 from headwater.producer.spool import Entry
+from headwater.producer.sweep import check_once
 from headwater.schemas.types import Row
 
 # Rows encoded at a time; the log cuts its blocks smaller than this.
@@ -35,15 +35,14 @@ class BulkInsert:
     """One statement that inserts many rows: `add` as they come, then `finish`.
 
     Nothing is visible, nor part of the commit, before `finish`; an error leaves the overlay as it
-    was.
+    was. No other statement of the table comes in between.
     """
 
     def __init__(self, overlay: Overlay, reserve: Callable[[int], int]) -> None:
         self._overlay, self._reserve = overlay, reserve
         self._entries: list[Entry] = []
         self._hashes: list[U64] = []
-        self._row_ids: list[I64] = []
-        self._dense = True
+        self._row_ids: list[range | I64] = []
         self._byte_size = 0
         self.count = 0
         # The keys of an empty table cannot be taken.
@@ -76,21 +75,24 @@ class BulkInsert:
             DuplicateKey: a row of the table has such a key.
         """
         count = len(images)
+        if not count:
+            return
         if keys is not None:
             if self._look_up:
                 self._check_holders(keys)
             self._hashes.append(hash_keys(keys))
         if row_ids is None:
             first = self._reserve(count)
+            self._note_ids(range(first, first + count))
             row_ids = np.arange(first, first + count, dtype=np.int64)
-        elif self._overlay.created and count:
+        else:
+            self._note_ids(row_ids)
+        if self._overlay.created:
             overlay = self._overlay
             overlay.next_row_id = max(overlay.next_row_id, int(row_ids.max()) + 1)
         ops = np.full(count, OP_INSERT, np.uint8)
         columns = Columns(ops, row_ids, None, images, None, keys)
         self._entries.append(self._overlay.spool.write(columns))
-        self._dense = self._dense and _dense(self._row_ids, row_ids)
-        self._row_ids.append(row_ids)
         self.count += count
         self._byte_size += images.nbytes
 
@@ -120,15 +122,19 @@ class BulkInsert:
         return self.count
 
     def _ids(self) -> RowIds:
-        first = int(self._row_ids[0][0])
-        if self._dense:
-            return RowIds(first, self.count)
-        ids = np.concatenate(self._row_ids)
-        ordered = np.sort(ids)
-        same = np.flatnonzero(ordered[1:] == ordered[:-1])
-        if len(same):
-            raise RowTwice(self._overlay.table.name, int(ordered[same[0]]))
-        return RowIds(first, self.count, ids)
+        if len(self._row_ids) == 1 and isinstance(self._row_ids[0], range):
+            return RowIds(self._row_ids[0].start, self.count)
+        ids = np.concatenate([np.asarray(part, np.int64) for part in self._row_ids])
+        check_once(self._overlay, ids)
+        return RowIds(0, self.count, ids)
+
+    def _note_ids(self, row_ids: "range | I64") -> None:
+        """Keep row ids; those that go on from the last ones take no memory."""
+        last = self._row_ids[-1] if self._row_ids else None
+        if isinstance(row_ids, range) and isinstance(last, range) and last.stop == row_ids.start:
+            self._row_ids[-1] = range(last.start, row_ids.stop)
+        else:
+            self._row_ids.append(row_ids)
 
     def _check_holders(self, keys: pa.BinaryArray) -> None:
         # The stubs type an element as optional; every row of a keyed table has its key.
@@ -185,10 +191,3 @@ def _holds_rows(overlay: Overlay) -> bool:
     if overlay.rows or overlay.runs:
         return True
     return not overlay.hidden and overlay.view.row_count(overlay.table.id) > 0
-
-
-def _dense(before: list[I64], row_ids: I64) -> bool:
-    if not len(row_ids):
-        return True
-    follows = not before or int(row_ids[0]) == int(before[-1][-1]) + 1
-    return follows and bool((np.diff(row_ids) == 1).all())

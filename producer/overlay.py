@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.log_store.catalog import TableObject
@@ -19,7 +20,7 @@ from headwater.log_store.changes import TableChanges
 from headwater.log_store.port import View
 from headwater.log_store.records import Stored
 from headwater.producer.errors import DuplicateKey
-from headwater.producer.keyhash import hash_keys
+from headwater.producer.keyhash import I64, hash_keys
 from headwater.producer.runs import Run
 from headwater.producer.spool import Mark as SpoolMark
 from headwater.producer.spool import Spool
@@ -54,6 +55,9 @@ class _Absent:
 
 _ABSENT: Final = _Absent()
 
+# So many rows that were read are kept for the statement's next look at them.
+LATELY: Final = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -86,7 +90,7 @@ class Overlay:
         "hidden",
         "key_at",
         "keys",
-        "last",
+        "lately",
         "next_row_id",
         "rows",
         "runs",
@@ -112,8 +116,8 @@ class Overlay:
         self.autos: dict[int, int] = {}
         # The next row id of a table that nobody else can know yet.
         self.next_row_id = 1
-        # The row read last, since what is updated has mostly just been looked up.
-        self.last: tuple[int, Known] | None = None
+        # The rows read last, since what is updated has mostly just been looked up.
+        self.lately: dict[int, Known] = {}
         self._journaling = False
         self._rows_were: list[tuple[int, Own | None | _Absent]] = []
         self._keys_were: list[tuple[bytes, int | _Absent]] = []
@@ -125,8 +129,8 @@ class Overlay:
 
     def known(self, row_id: int) -> Known | None:
         """The row of that id, None if there is none."""
-        if self.last is not None and self.last[0] == row_id:
-            return self.last[1]
+        if row_id in self.lately:
+            return self.lately[row_id]
         if not self.pristine:
             own = self.own(row_id)
             if not isinstance(own, _Absent):
@@ -137,16 +141,18 @@ class Overlay:
         if stored is None:
             return None
         known = self.read(stored)
-        self.last = (row_id, known)
+        self.lately = {row_id: known}
         return known
 
     def known_all(self, row_ids: Sequence[int]) -> list[Known | None]:
         """The rows of these ids, in the order asked."""
         if len(row_ids) == 1:
             return [self.known(row_ids[0])]
-        found: list[Known | None] = [None] * len(row_ids)
+        found: list[Known | None] = [self.lately.get(row_id) for row_id in row_ids]
         ask: list[int] = []
         for at, row_id in enumerate(row_ids):
+            if found[at] is not None:
+                continue
             own = _ABSENT if self.pristine else self.own(row_id)
             if isinstance(own, _Absent):
                 ask.append(at)
@@ -156,6 +162,10 @@ class Overlay:
         for at, one in zip(ask, stored, strict=True):
             if one is not None:
                 found[at] = self.read(one)
+        if len(row_ids) <= LATELY:
+            self.lately = {
+                at: one for at, one in zip(row_ids, found, strict=True) if one is not None
+            }
         return found
 
     def own(self, row_id: int) -> Own | None | _Absent:
@@ -174,6 +184,13 @@ class Overlay:
     def touched(self, row_id: int) -> bool:
         """Whether the transaction has written that row."""
         return row_id in self.rows or any(run.row_ids.find(row_id) is not None for run in self.runs)
+
+    def touched_of(self, row_ids: I64) -> npt.NDArray[np.bool_]:
+        """Which of these rows the transaction has written."""
+        found = np.isin(row_ids, np.fromiter(self.rows, np.int64, len(self.rows)))
+        for run in self.runs:
+            found |= run.row_ids.contains(row_ids)
+        return found
 
     def read(self, stored: Stored) -> Known:
         """A row of the view, in the table's current generation."""
@@ -239,7 +256,7 @@ class Overlay:
         if self._journaling:
             self._rows_were.append((row_id, self.rows.get(row_id, _ABSENT)))
         self.rows[row_id] = own
-        self.last = None
+        self.lately.pop(row_id, None)
         new_key = b"" if own is None else own.key
         if old_key != new_key and old_key and self.keys.get(old_key) == row_id:
             if self._journaling:
@@ -258,12 +275,12 @@ class Overlay:
             rows = {at: own for at, own in self.rows.items() if at not in gone}
             self._replace(rows, {key: at for key, at in self.keys.items() if at not in gone})
         self.runs = (*self.runs, run)
-        self.last = None
+        self.lately = {}
 
     def hide(self) -> None:
         """Note that no row is left."""
         self._replace({}, {})
-        self.runs, self.hidden, self.last = (), True, None
+        self.runs, self.hidden, self.lately = (), True, {}
 
     def _replace(self, rows: dict[int, Own | None], keys: dict[bytes, int]) -> None:
         self.rows, self.keys = rows, keys
@@ -302,7 +319,7 @@ class Overlay:
         self.spool.undo(mark.spool)
         self.runs, self.hidden, self.autos = mark.runs, mark.hidden, mark.autos
         self.count, self.byte_size = mark.count, mark.byte_size
-        self.next_row_id, self.last = mark.next_row_id, None
+        self.next_row_id, self.lately = mark.next_row_id, {}
         self.settle()
 
     def settle(self) -> None:

@@ -20,7 +20,7 @@ def merged(overlay: Overlay, cache: SnapshotCache | None = None) -> Snapshot:
     ids: list[I64] = []
     parts: list[pa.Table] = [empty_table(overlay.schema)]
     if base is not None:
-        kept = np.flatnonzero(~_touched(overlay, base.row_ids))
+        kept = np.flatnonzero(~overlay.touched_of(base.row_ids))
         ids.append(base.row_ids[kept])
         parts.append(base.data.take(kept))
     for part in own_parts(overlay):
@@ -33,10 +33,3 @@ def merged(overlay: Overlay, cache: SnapshotCache | None = None) -> Snapshot:
         row_ids, data = row_ids[order], data.take(order)
     head = max(overlay.head, 0)
     return Snapshot(overlay.table.id, head, overlay.schema, row_ids, data.combine_chunks(), None)
-
-
-def _touched(overlay: Overlay, row_ids: I64) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    touched = np.isin(row_ids, np.fromiter(overlay.rows, np.int64, len(overlay.rows)))
-    for run in overlay.runs:
-        touched |= run.row_ids.contains(row_ids)
-    return touched

@@ -46,7 +46,9 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
             _update_one(overlay, row_id, old, overlay.codec.encode(row))
             return 1
     olds = _present(overlay, updates, deletes)
-    new = [_new(overlay, row_id, row) for row_id, row in updates]
+    new = [
+        _new(overlay, row_id, row, old) for (row_id, row), old in zip(updates, olds, strict=False)
+    ]
     made = [_new(overlay, row_id, row) for row_id, row in inserts]
     moved = {
         one.row_id: number
@@ -103,8 +105,11 @@ def _update_one(overlay: Overlay, row_id: int, old: Known, image: bytes) -> None
     overlay.byte_size += len(old.image) + len(image)
 
 
-def _new(overlay: Overlay, row_id: int, row: Row) -> _New:
-    key = overlay.codec.key(row) if overlay.schema.key else b""
+def _new(overlay: Overlay, row_id: int, row: Row, old: Known | None = None) -> _New:
+    if old is not None and _same_key(overlay, old.row, row):
+        key = old.key
+    else:
+        key = overlay.codec.key(row) if overlay.schema.key else b""
     return _New(row_id, row, overlay.codec.encode(row), key)
 
 

@@ -143,15 +143,20 @@ def _base_parts(overlay: Overlay) -> Iterator[Before]:
     ids: list[int] = []
     stored: list[Stored] = []
     for block in overlay.view.scan(overlay.table.id):
-        for row_id, one in zip(block.row_ids, block.stored, strict=True):
-            if overlay.pristine or not overlay.touched(row_id):
-                ids.append(row_id)
-                stored.append(one)
+        ids += block.row_ids
+        stored += block.stored
         if len(ids) >= PART_ROWS:
-            yield _of_stored(overlay, np.array(ids, np.int64), stored)
+            yield _untouched(overlay, np.array(ids, np.int64), stored)
             ids, stored = [], []
     if ids:
-        yield _of_stored(overlay, np.array(ids, np.int64), stored)
+        yield _untouched(overlay, np.array(ids, np.int64), stored)
+
+
+def _untouched(overlay: Overlay, row_ids: I64, stored: list[Stored]) -> Before:
+    if not overlay.pristine:
+        kept = np.flatnonzero(~overlay.touched_of(row_ids))
+        row_ids, stored = row_ids[kept], [stored[at] for at in kept.tolist()]
+    return _of_stored(overlay, row_ids, stored)
 
 
 def _of_stored(overlay: Overlay, row_ids: I64, stored: Sequence[Stored]) -> Before:
