@@ -40,6 +40,14 @@ class Incompatible(SchemaError):
     code = "E_SCHEMA_INCOMPATIBLE"
 
 
+def _shown(value: object) -> str:
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # an int of thousands of digits, lists in lists
+        return f"a value of type {type(value).__name__}"
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
 class ValueRefused(SchemaError):
     """A value that its column cannot hold; the statement wrote nothing.
 
@@ -50,8 +58,7 @@ class ValueRefused(SchemaError):
 
     def __init__(self, column: str, value: object, why: str, *, row: int | None = None) -> None:
         where = f"column {column}" if row is None else f"row {row}, column {column}"
-        shown = repr(value)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        shown = _shown(value)
         super().__init__(f"{where}: {shown} {why}")
         self.column, self.value, self.why, self.row = column, value, why, row
 
