@@ -10,7 +10,6 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 2
-SELECT ?= not long
 
 .PHONY: help demo test check format bench long sabotage build lock clean
 
@@ -29,8 +28,8 @@ $(READY): requirements/build.txt requirements/dev.txt pyproject.toml
 demo: $(READY) ## A year of New York's departures, replayed, killed, resumed, rewound.
 	$(BIN)/python -m examples.flights
 
-test: $(READY) ## All tests but the long ones; within ten minutes on two cores.
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "$(SELECT)"
+test: $(READY) ## All tests; within ten minutes on two cores.
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 check: $(READY) ## Format, lint, types by two checkers, import directions.
 	$(BIN)/ruff format --check .
@@ -47,7 +46,9 @@ bench: $(READY) ## The figures of docs/PERFORMANCE.md, each beside its floor.
 	$(BIN)/python -m benchmarks
 
 long: $(READY) ## The long runs: hours of kills, cuts and random histories.
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m long
+	HEADWATER_KILLS=5000 HEADWATER_FAILPOINT_HITS=50 HEADWATER_CUTS=20000 \
+		HEADWATER_MACHINES=2000 HEADWATER_STEPS=100 HEADWATER_HYPOTHESIS=random \
+		$(BIN)/python -m pytest -q -n $(WORKERS) tests/faults tests/property
 
 sabotage: $(READY) ## Break the code on purpose, one way at a time; each must turn tests red.
 	$(BIN)/python tests/sabotage.py
