@@ -23,6 +23,7 @@ from headwater.log_store.port import Batch
 from headwater.log_store.records import Committed
 from headwater.log_store.rocks_commit import Committer, CommitterParts
 from headwater.log_store.rocks_large import LargeCommits
+from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_recover import open_store
 from headwater.log_store.rocks_snapshots import keep_snapshot
 from headwater.log_store.rocks_state import LiveState
@@ -189,6 +190,16 @@ class RocksLog:
         at = self._alive()
         verify_commits(at.source, 0, at.sequence, progress)
         return at.sequence
+
+    def verify_derived(self) -> list[str]:
+        """Where indexes and current rows differ from what the log says, in words; commits wait.
+
+        Raises:
+            LogDamaged: the log itself does not hold.
+        """
+        self._alive()
+        with self._committer.paused():
+            return differences(self._store, self._live.sequence)
 
     def checkpoint(self, path: Path) -> None:
         """A copy of the RocksDB directory by hard links, as of the last commit."""

@@ -8,9 +8,10 @@ it is durable.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Final, Protocol
 
 from headwater.log_store.errors import Fenced, LogError, OutcomeUnknown, StoreUnavailable
@@ -31,6 +32,7 @@ LARGE_BYTES: Final = 16 << 20
 # The open verifies at most so many commits, a commit of many bytes counting for several.
 CHECK_EVERY: Final = 4096
 _CHECK_BYTES_EACH: Final = 4096
+PATIENCE_S: Final = 0.001
 # What an event costs beside its images.
 _EVENT_BYTES: Final = 160
 
@@ -69,6 +71,62 @@ class Ticket:
             self.done.release()
 
 
+class GatheringQueue:
+    """Tickets for one taker, who waits a moment until as many have come as the last time.
+
+    Callers who were woken together come back together. Taking the first of them at once would
+    make groups of one and of all the rest in turn, and let the taker and the woken fight over the
+    interpreter; so the taker sleeps until the last of them has come, or `PATIENCE_S` has passed.
+    """
+
+    __slots__ = ("_bell", "_ended", "_expected", "waiting")
+
+    def __init__(self) -> None:
+        # Appending and popping at the ends are atomic.
+        self.waiting: deque[Ticket] = deque()
+        self._bell = threading.Lock()  # held while there is nothing to tell the taker
+        self._bell.acquire()
+        self._expected = 1
+        self._ended = False
+
+    def put(self, ticket: Ticket) -> None:
+        """Add a ticket; wakes the taker if it is the last one waited for."""
+        self.waiting.append(ticket)
+        if len(self.waiting) >= self._expected:
+            self._ring()
+
+    def end(self) -> None:
+        """Let the taker go once it has taken what is there."""
+        self._ended = True
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._bell.locked():
+            try:
+                self._bell.release()
+            except RuntimeError:
+                pass  # another caller rang in between
+
+    def take(self) -> tuple[list[Ticket], bool]:
+        """All tickets there are, at least one unless the queue has ended; and whether it has."""
+        self._bell.acquire(blocking=False)  # an old ring
+        if len(self.waiting) < self._expected and not self._ended:
+            self._bell.acquire(timeout=PATIENCE_S)
+        while not self.waiting and not self._ended:
+            self._expected = 1
+            # Whoever came before that could be seen did not ring.
+            if not self.waiting:
+                self._bell.acquire()
+        ended = self._ended
+        return self.rest(), ended
+
+    def rest(self, of: int = 0) -> list[Ticket]:
+        """Whatever has come, without waiting; `of` were taken for the same group already."""
+        taken = [self.waiting.popleft() for _ in range(len(self.waiting))]
+        self._expected = max(1, of + len(taken))
+        return taken
+
+
 @dataclass(frozen=True, slots=True)
 class CommitterParts:
     """What a committer works with. `publish` shows the live state to views after each flush."""
@@ -90,7 +148,7 @@ class Committer:
         self._store, self._live = parts.store, parts.live
         self._writer = threading.Lock()
         self._door = threading.Lock()
-        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._queue = GatheringQueue()
         self._thread: threading.Thread | None = None
         self._closing = self._closed = False
         self._spent = ""
@@ -99,7 +157,7 @@ class Committer:
     def commit(self, batch: Batch) -> Committed:
         """See `port.Log.commit`."""
         ticket = Ticket(batch)
-        if self._queue.empty() and self._writer.acquire(blocking=False):
+        if not self._queue.waiting and self._writer.acquire(blocking=False):
             try:
                 self._run([ticket])
             finally:
@@ -126,19 +184,17 @@ class Committer:
         return done
 
     def _serve(self) -> None:
-        last = False
-        while not last:
-            group = [self._queue.get()]
+        while True:
+            tickets, last = self._queue.take()
             with self._writer:
-                while not self._queue.empty():
-                    group.append(self._queue.get())
-                last = None in group
-                tickets = [ticket for ticket in group if ticket is not None]
+                tickets += self._queue.rest(of=len(tickets))
                 try:
                     self._run(tickets)
                 finally:
                     for ticket in tickets:
                         ticket.tell()
+            if last:
+                return
 
     def _run(self, tickets: Sequence[Ticket]) -> None:
         """Commit a group; every ticket has its result or its error afterwards."""
@@ -256,6 +312,12 @@ class Committer:
             self._spent = "a commit was interrupted"
             raise
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is committed inside the block; commits wait."""
+        with self._writer:
+            yield
+
     def close(self) -> None:
         """Finish what has queued up, then refuse. A second call does nothing."""
         with self._door:
@@ -264,7 +326,7 @@ class Committer:
             self._closing = True
             thread = self._thread
             if thread is not None:
-                self._queue.put(None)
+                self._queue.end()
         if thread is not None:
             thread.join()
         with self._writer:

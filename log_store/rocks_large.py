@@ -232,6 +232,7 @@ def changes_of(schema: TableSchema, block: Block, *, before: bool = False) -> Co
         _spread(after, events.after_at),
         None if old_keys is None else _spread(old_keys, events.before_at),
         None if new_keys is None else _spread(new_keys, events.after_at),
+        pairs=events.pair_seqs,
     )
 
 

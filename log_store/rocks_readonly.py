@@ -35,6 +35,7 @@ from headwater.log_store.records import (
     Watermark,
 )
 from headwater.log_store.rocks_large import changes_of, read_block
+from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_recover import STORE, check_format
 from headwater.log_store.rocks_state import last_commit, load_catalog
 from headwater.log_store.rocks_store import Access, Store, StoreSettings
@@ -159,6 +160,18 @@ class RocksReader:
         with self.view() as view:
             verify_commits(self._store, 0, view.sequence, progress)
             return view.sequence
+
+    def verify_derived(self) -> list[str]:
+        """Where indexes and current rows differ from what the log says, in words.
+
+        Raises:
+            LogDamaged: the log itself does not hold.
+            StoreUnavailable: a large commit is being written.
+        """
+        with self.view():
+            if self._store.get("meta", keys.META_REDO) is not None:
+                raise StoreUnavailable(f"a large commit is being written to {self.path}")
+            return differences(self._store, last_commit(self._store)[0])
 
     def commit(self, batch: Batch) -> Committed:
         """Never; raises StoreUnavailable."""

@@ -5,8 +5,8 @@ neither flushed nor published. Heads and watermarks are remembered once read; bo
 of the commit that made them, which lets a view of an older place see whether they are its own.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Protocol
 
 from headwater.log_store import rocks_keys as keys
 from headwater.log_store.catalog import Catalog, CatalogEvent
@@ -24,7 +24,7 @@ from headwater.log_store.encoding import (
 )
 from headwater.log_store.errors import LogDamaged
 from headwater.log_store.records import CommitRow, VersionRow, Watermark
-from headwater.log_store.rocks_store import Store
+from headwater.log_store.rocks_store import Pair, Store
 from headwater.log_store.sequencing import EMPTY_CATALOG, FIRST_OBJECT_ID, Sequenced
 
 _END: Final = (1 << 64) - 1
@@ -109,6 +109,14 @@ class LiveState:
         return max(FIRST_OBJECT_ID - 1, *ids)
 
 
+class Source(Protocol):
+    """Where the store's families are read from."""
+
+    def get(self, family: str, key: bytes) -> bytes | None: ...
+    def chunks(self, family: str, start: bytes, end: bytes) -> Iterator[list[Pair]]: ...
+    def last(self, family: str, start: bytes, upto: bytes) -> Pair | None: ...
+
+
 def newest_version(store: Store, table: int) -> VersionRow | None:
     """The last row of the version index of a table, None if it was never created."""
     found = store.last("versions", keys.version_key(table, 0), keys.version_key(table, _END))
@@ -133,12 +141,13 @@ def last_commit(store: Store) -> tuple[int, int, bytes]:
     return keys.commit_of(found[0]), commit_time(found[1]), commit_chain(found[1])
 
 
-def load_catalog(store: Store, upto: int = _END) -> Catalog:
+def load_catalog(store: Source, upto: int = _END) -> Catalog:
     """The catalog folded from its events up to a commit. Raises LogDamaged."""
-    return EMPTY_CATALOG.replay(_catalog_events(store, upto))
+    return EMPTY_CATALOG.replay(catalog_events(store, upto))
 
 
-def _catalog_events(store: Store, upto: int) -> Iterable[tuple[int, int, CatalogEvent]]:
+def catalog_events(store: Source, upto: int) -> Iterable[tuple[int, int, CatalogEvent]]:
+    """Catalog events up to a commit, each with its commit and time. Raises LogDamaged."""
     end = keys.ordinal_key(upto, 0xFFFFFFFF)
     for chunk in store.chunks("catalog", keys.ordinal_key(0, 0), end):
         for key, value in chunk:

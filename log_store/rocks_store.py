@@ -19,7 +19,7 @@ from typing import Final, NoReturn, Self, cast
 
 import rocksdict
 
-from headwater.log_store.errors import LogDamaged, LogError, StoreUnavailable
+from headwater.log_store.errors import DirectoryInUse, LogDamaged, LogError, StoreUnavailable
 from headwater.log_store.rocks_keys import FAMILIES
 
 Pair = tuple[bytes, bytes]
@@ -56,6 +56,8 @@ def _translated(error: Exception, what: str) -> LogError:
     text = str(error)
     if isinstance(error, rocksdict.DbClosedError):
         return StoreUnavailable(CLOSED)
+    if "LOCK" in text:
+        return DirectoryInUse(what, pid=None, host=None)
     found = _FILE.search(text)
     damaged = "Corruption" in text or "checksum" in text or "No such file" in text
     if damaged:
@@ -296,7 +298,8 @@ class Store:
     def close(self) -> None:
         """Close the files. A second call does nothing."""
         families, self._families = self._families, dict[str, rocksdict.Rdict]()
-        self.handles = {}
+        # Batches share this very dict, and a handle that lives keeps the files open.
+        self.handles.clear()
         for family in families.values():
             family.close()
         try:

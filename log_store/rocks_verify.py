@@ -1,7 +1,7 @@
 """Whether the log is what was written: both hash chains, recomputed from the bytes on disk."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -17,18 +17,10 @@ from headwater.log_store.encoding import (
 )
 from headwater.log_store.errors import LogDamaged
 from headwater.log_store.records import CommitRow, VersionRow
-from headwater.log_store.rocks_state import read_version
-from headwater.log_store.rocks_store import Pair
+from headwater.log_store.rocks_state import Source, read_version
 
 Progress = Callable[[int, int], None]
 _EVERY: Final = 1024
-
-
-class Source(Protocol):
-    """Where the log is read from."""
-
-    def get(self, family: str, key: bytes) -> bytes | None: ...
-    def chunks(self, family: str, start: bytes, end: bytes) -> Iterator[list[Pair]]: ...
 
 
 def verify_commits(source: Source, after: int, upto: int, progress: Progress | None = None) -> None:

@@ -6,7 +6,7 @@ taking a view costs an object. The snapshot goes when the last view of it and th
 
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import pyarrow as pa
 
@@ -34,16 +34,8 @@ from headwater.log_store.records import (
     Watermark,
 )
 from headwater.log_store.rocks_snapshots import read_snapshot, snapshots_of
-from headwater.log_store.rocks_state import read_version
+from headwater.log_store.rocks_state import Source, read_version
 from headwater.log_store.rocks_store import Pair
-
-
-class Source(Protocol):
-    """Where a view reads: a moment of the store, or a store that nobody writes."""
-
-    def get(self, family: str, key: bytes) -> bytes | None: ...
-    def chunks(self, family: str, start: bytes, end: bytes) -> Iterator[list[Pair]]: ...
-    def last(self, family: str, start: bytes, upto: bytes) -> Pair | None: ...
 
 
 class Published:
