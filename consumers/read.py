@@ -22,6 +22,7 @@ from headwater.consumers.netting import Netting
 from headwater.consumers.positions import horizon
 from headwater.consumers.windows import Window
 from headwater.log_store.catalog import Capture, StreamObject
+from headwater.log_store.errors import LogDamaged
 from headwater.log_store.port import View
 from headwater.log_store.reader import BATCH_ROWS, read_current
 from headwater.log_store.records import OP_DELETE
@@ -90,9 +91,9 @@ def read_changes(
     elif stream.capture is Capture.NET:
         yield from _net(view, stream, window, options)
     else:
-        earlier = _EarlierHalves(view, stream.table, window, options)
+        earlier = _EarlierHalves(view, stream.table, options)
         for events in _events(view, stream.table, window, options):
-            earlier.version = int(events.versions[0])
+            earlier.begin(int(events.versions[0]))
             yield captured_changes(events, stream.capture, earlier)
 
 
@@ -140,46 +141,49 @@ def _net(
 class _EarlierHalves:
     """The old images of key changes whose d lies in a batch before that of its c.
 
-    All d of a statement come before all its c, in the same order; so what is asked for rises over
-    the window, and a second reader that lags behind finds it in bounded memory.
+    Both lie in one version, the first of the later batch. All d of a statement come before all its
+    c, in the same order; so what is asked for rises, and a second reader of that version, which
+    lags behind, finds it in bounded memory.
     """
 
-    def __init__(self, view: View, table: int, window: Window, options: ReadOptions) -> None:
-        self._view, self._table = view, table
-        self._window, self._options = window, options
-        self._lagging: Iterator[Events] | None = None
+    def __init__(self, view: View, table: int, options: ReadOptions) -> None:
+        self._view, self._table, self._options = view, table, options
+        self._version = 0
+        self._lagging: Iterator[Events] = iter(())
         self._seqs: I64 = np.empty(0, dtype=np.int64)
         self._images: pa.Table | None = None
-        # The first version of the batch being read: the halves lie in it, not before.
-        self.version = 0
+
+    def begin(self, version: int) -> None:
+        """The next batch starts in that version."""
+        if version != self._version:
+            self._version, self._images = version, None
+            window = Window(version - 1, version)
+            self._lagging = _events(self._view, self._table, window, self._options)
 
     def __call__(self, wanted: I64) -> pa.Table:
         parts: list[pa.Table] = []
         while len(wanted):
-            if self._images is None or wanted[0] > self._last():
-                self._read_on(int(wanted[0]))
+            last = int(self._seqs[-1]) if len(self._seqs) else 0
+            if self._images is None or wanted[0] > last:
+                self._read_on()
                 continue
-            count = int(np.searchsorted(wanted, self._last(), side="right"))
+            count = int(np.searchsorted(wanted, last, side="right"))
             at = np.searchsorted(self._seqs, wanted[:count])
             parts.append(self._images.take(at))
             wanted = wanted[count:]
         return pa.concat_tables(parts).combine_chunks()
 
-    def _last(self) -> int:
-        return int(self._seqs[-1]) if len(self._seqs) else -1
-
-    def _read_on(self, wanted: int) -> None:
-        """Hold the halves of the next batch that has any; start afresh where a gap lies between."""
-        if self._lagging is None:
-            start = Window(self.version - 1, self._window.upto)
-            self._lagging = _events(self._view, self._table, start, self._options)
+    def _read_on(self) -> None:
+        """Hold the halves of the next batch that has any."""
         for events in self._lagging:
             halves = np.flatnonzero((events.ops == OP_DELETE) & (events.pair_seqs != 0))
-            if len(halves) and events.event_seqs[halves[-1]] >= wanted:
+            if len(halves):
                 self._seqs = events.event_seqs[halves]
                 self._images = events.before.take(events.before_at[halves])
                 return
-        raise AssertionError(f"event {wanted}, half of a key change, is not in its commit")
+        raise LogDamaged(
+            f"table {self._table}, version {self._version}", "half of a key change is missing"
+        )
 
 
 def _commit_ids(view: View) -> CommitIds:

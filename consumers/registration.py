@@ -18,7 +18,8 @@ from headwater.log_store.catalog import (
 )
 from headwater.log_store.port import View
 from headwater.log_store.records import Move
-from headwater.producer.names import unquoted
+from headwater.producer.errors import NameInvalid, NotFound
+from headwater.producer.names import namespace_of, parse, unquoted
 from headwater.producer.transaction import Transaction
 
 SHARED_NAME = "SHARED"
@@ -48,12 +49,7 @@ def check_readable(catalog: Catalog, stream: StreamObject) -> None:
 
 def registered(catalog: Catalog, stream: StreamObject) -> list[ConsumerObject]:
     """A stream's consumers in order of registration; of a SHARED one its single watermark."""
-    shared = stream.sharing is Sharing.SHARED
-    return [
-        consumer
-        for consumer in catalog.consumers(stream.id)
-        if (consumer.reader is ConsumerKind.SHARED) is shared
-    ]
+    return [one for one in catalog.consumers(stream.id) if _belongs(stream, one)]
 
 
 def name_of(catalog: Catalog, consumer: ConsumerObject) -> str:
@@ -81,32 +77,47 @@ def find_consumer(catalog: Catalog, stream: StreamObject, name: str) -> Consumer
     Raises:
         ConsumerUnknown: with the names there are.
     """
-    there = registered(catalog, stream)
-    for consumer in there:
-        if _matches(name, name_of(catalog, consumer)):
-            return consumer
-    for consumer in there:
-        if consumer.target is not None:
-            table = catalog.table(consumer.target)
-            if _matches(name, f"{_schema_name(catalog, table.namespace)}.{table.name}"):
-                return consumer
-    known = [name_of(catalog, consumer) for consumer in there]
-    raise ConsumerUnknown(stream.name, name, known)
+    found = _search(catalog, stream, name)
+    if found is None:
+        known = [name_of(catalog, consumer) for consumer in registered(catalog, stream)]
+        raise ConsumerUnknown(stream.name, name, known)
+    return found
 
 
-def _matches(said: str, name: str) -> bool:
-    plain = unquoted(said)
-    return name == plain if plain != said else name.lower() == said.lower()
+def _search(catalog: Catalog, stream: StreamObject, name: str) -> ConsumerObject | None:
+    found = catalog.find("consumer", stream.id, name)
+    if isinstance(found, ConsumerObject) and _belongs(stream, found):
+        return found
+    return _by_table_name(catalog, stream, name)
+
+
+def _by_table_name(catalog: Catalog, stream: StreamObject, name: str) -> ConsumerObject | None:
+    """The consumer that is the table of that name, which means one beside the stream."""
+    try:
+        parsed = parse(name)
+        namespace = namespace_of(catalog, parsed) if parsed.schema else stream.namespace
+    except (NameInvalid, NotFound):  # a CLIENT may be called anything
+        return None
+    table = catalog.find("table", namespace, parsed.text)
+    if not isinstance(table, TableObject) or stream.sharing is Sharing.SHARED:
+        return None
+    return table_consumer(catalog, stream, table)
+
+
+def _belongs(stream: StreamObject, consumer: ConsumerObject) -> bool:
+    """Whether a consumer is of the kind its stream has; others wait for the stream to change."""
+    return (consumer.reader is ConsumerKind.SHARED) is (stream.sharing is Sharing.SHARED)
 
 
 def table_consumer(
     catalog: Catalog, stream: StreamObject, table: TableObject
 ) -> ConsumerObject | None:
-    """The consumer that a table is for a stream, if it is one already."""
-    for consumer in registered(catalog, stream):
-        if consumer.target == table.id or consumer.reader is ConsumerKind.SHARED:
-            return consumer
-    return None
+    """The consumer that a table is for a stream, if it is one already; SHARED's one watermark."""
+    if stream.sharing is Sharing.SHARED:
+        return next(iter(registered(catalog, stream)), None)
+    # The catalog files a TABLE consumer under its target's id, since names change.
+    found = catalog.find("consumer", stream.id, f"\0{table.id}")
+    return found if isinstance(found, ConsumerObject) else None
 
 
 def position(view: View, consumer: ConsumerObject) -> int:
@@ -134,8 +145,7 @@ def register(
     """
     if wanted.reader is not ConsumerKind.SHARED:
         shown = name_of(tx.catalog, wanted)
-        taken = [name_of(tx.catalog, one).lower() for one in registered(tx.catalog, stream)]
-        if shown.lower() in taken:
+        if _search(tx.catalog, stream, shown) is not None:
             raise ConsumerTaken(stream.name, shown)
     tx.depend_on("stream", stream.id)
     tx.stage_catalog(CatalogEvent(wanted))

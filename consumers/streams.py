@@ -280,15 +280,15 @@ def _join(tx: Transaction, stream: StreamObject) -> None:
     if not there:
         return
     (at,) = set(positions.values())
-    one = new_consumer(tx, stream, None)
-    tx.stage_catalog(CatalogEvent(one))
-    targets = [consumer.target for consumer in there if consumer.target is not None]
-    tx.stage_move(Move(one.id, None, at, "register"))
-    for target in targets:
-        # A move that goes nowhere tells which tables the one watermark stands for.
-        tx.stage_move(Move(one.id, at, at, "register", target))
     for consumer in there:
         tx.stage_catalog(CatalogEvent(replace(consumer, retired_at=0)))
+    one = new_consumer(tx, stream, None)
+    tx.stage_catalog(CatalogEvent(one))
+    tx.stage_move(Move(one.id, None, at, "register"))
+    for consumer in there:
+        # A move that goes nowhere tells which tables the one watermark stands for.
+        if consumer.target is not None:
+            tx.stage_move(Move(one.id, at, at, "register", consumer.target))
 
 
 def _part(tx: Transaction, stream: StreamObject) -> None:
