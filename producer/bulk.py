@@ -6,7 +6,7 @@ all while it is empty); duplicates within the statement are found at its end by 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +19,13 @@ from headwater.producer.overlay import Overlay
 from headwater.producer.runs import RowIds, Run
 from headwater.producer.spool import Entry
 from headwater.producer.sweep import check_once
+from headwater.schemas.arrow_plain import to_rows
 from headwater.schemas.types import Row
 
 # Rows encoded at a time; the log cuts its blocks smaller than this.
-RUN_ROWS = 65_536
+RUN_ROWS: Final = 65_536
+# A statement of so few rows goes row by row: columns cost some milliseconds however few they are.
+FEW: Final = 256
 
 
 def runs_of(data: pa.Table) -> Iterator[tuple[int, pa.Table]]:
@@ -44,6 +47,8 @@ class BulkInsert:
         self._hashes: list[U64] = []
         self._row_ids: list[range | I64] = []
         self._byte_size = 0
+        # The only rows so far, while they are few: not encoded yet.
+        self._few: pa.Table | None = None
         self.count = 0
         # The keys of an empty table cannot be taken.
         self._look_up = bool(overlay.schema.key) and _holds_rows(overlay)
@@ -60,11 +65,23 @@ class BulkInsert:
         """
         if row_ids is not None:
             check_absent(self._overlay, row_ids)
+        elif not self.count and self._few is None and data.num_rows <= FEW:
+            self._few = data
+            return
+        self._add_few()
+        self._add(data, row_ids)
+
+    def _add(self, data: pa.Table, row_ids: I64 | None = None) -> None:
         for start, part in runs_of(data):
             images = self._overlay.codec.encode_columns(part)
             keys = self._overlay.codec.keys_columns(part)
             ids = None if row_ids is None else row_ids[start : start + part.num_rows]
             self.add_images(images, keys, ids)
+
+    def _add_few(self) -> None:
+        few, self._few = self._few, None
+        if few is not None:
+            self._add(few)
 
     def add_images(
         self, images: pa.BinaryArray, keys: pa.BinaryArray | None, row_ids: I64 | None = None
@@ -74,6 +91,7 @@ class BulkInsert:
         Raises:
             DuplicateKey: a row of the table has such a key.
         """
+        self._add_few()
         count = len(images)
         if not count:
             return
@@ -103,9 +121,13 @@ class BulkInsert:
             DuplicateKey: two of the rows have one key. Nothing is staged.
             RowTwice, RowExists: a row id is given twice, or there already. Nothing is staged.
         """
+        overlay = self._overlay
+        if self._few is not None:
+            rows = to_rows(overlay.schema, self._few)
+            first = self._reserve(len(rows)) if rows else 0
+            return staging.stage(overlay, list(enumerate(rows, first)), (), ()) if rows else 0
         if not self.count:
             return 0
-        overlay = self._overlay
         taken: HashIndex | None = None
         if self._hashes:
             hashes = np.concatenate(self._hashes)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, cast
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
 from headwater.log_store.catalog import TableObject
+from headwater.producer import bulk
 from headwater.producer.errors import NotFound
 from headwater.producer.keyhash import I64
 from headwater.producer.sweep import PART_ROWS
@@ -17,9 +18,6 @@ from headwater.schemas.images import codec
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 from headwater.schemas.values import to_inner
-
-# Up to so many rows go row by row: the columnar codec costs some milliseconds however few they are.
-FEW: Final = 256
 
 
 def update_columns(tx: Transaction, of: TableObject, data: pa.Table) -> int:
@@ -33,7 +31,7 @@ def update_columns(tx: Transaction, of: TableObject, data: pa.Table) -> int:
         RowTwice: a key is given twice. Nothing is staged.
     """
     given = _given(of, data.column_names)
-    if data.num_rows <= FEW:
+    if data.num_rows <= bulk.FEW:
         return _update_few(tx, of, given, data)
     return tx.update_columns(of, _parts(tx, of, given, data))
 

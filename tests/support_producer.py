@@ -4,7 +4,6 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from headwater.log_store.catalog import TableObject
-from headwater.log_store.changes import Columns, RowChange, Rows, TableChanges
 from headwater.log_store.port import Log
 from headwater.log_store.reader import read_window
 from headwater.producer import ddl
@@ -85,16 +84,4 @@ def events_of(log: Log, table: TableObject, version: int) -> list[tuple[str, int
             pairs = (events.pair_seqs - events.event_seqs) * (events.pair_seqs != 0)
             ops = [chr(op) for op in events.ops.tolist()]
             found += zip(ops, events.row_ids.tolist(), pairs.tolist(), strict=True)
-    return found
-
-
-def listed(changes: TableChanges) -> list[RowChange | None]:
-    """Staged changes one by one; None stands for one within a bulk run."""
-    found: list[RowChange | None] = []
-    for segment in changes:
-        match segment:
-            case Rows():
-                found += segment.changes
-            case Columns():
-                found += [None] * len(segment)
     return found

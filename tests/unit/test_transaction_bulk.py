@@ -32,6 +32,7 @@ from headwater.producer.transaction import Transaction
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of a few rows, so that small tables cross their borders; on disk at once, too."""
     monkeypatch.setattr("headwater.producer.bulk.RUN_ROWS", 7)
+    monkeypatch.setattr("headwater.producer.bulk.FEW", 0)
     monkeypatch.setattr(sweep, "PART_ROWS", 5)
     monkeypatch.setattr(staging, "FEW", 3)
     if request.param == "spooled":
