@@ -8,6 +8,7 @@ Kept snapshots are a cache: they come in the schema of their day and are read in
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.log_store.catalog import TableObject
-from headwater.log_store.errors import LogDamaged
+from headwater.log_store.errors import LogDamaged, LogError
 from headwater.log_store.replay import I64
 from headwater.schemas.project import project
 from headwater.schemas.tables import TableSchema
@@ -173,9 +174,14 @@ class SnapshotCache:
                 self._bytes -= self._held.popitem(last=False)[1].nbytes
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Have the log keep a snapshot, if this cache was given a log."""
+        """Have the log keep a snapshot, if this cache was given a log.
+
+        A full disk or a closed store is no reason to fail the read that this comes from: then
+        nothing is kept, and whoever writes next hears of it.
+        """
         if self._keep is not None and snapshot.versions is not None:
-            self._keep(snapshot.table, snapshot.version, kept_batches(snapshot))
+            with suppress(LogError):
+                self._keep(snapshot.table, snapshot.version, kept_batches(snapshot))
 
 
 def _shows(snapshot: Snapshot, table: int, schema: TableSchema) -> bool:

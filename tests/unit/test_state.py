@@ -9,7 +9,7 @@ import pytest
 from support_history import History, contents, history
 
 from headwater.log_store import snapshots, state
-from headwater.log_store.errors import LogDamaged, OutsideHistory
+from headwater.log_store.errors import LogDamaged, OutsideHistory, StoreUnavailable
 from headwater.log_store.port import Log, View
 from headwater.log_store.snapshots import Snapshot, SnapshotCache, kept_batches, kept_snapshot
 from headwater.log_store.state import diff, snapshot
@@ -252,6 +252,20 @@ def test_a_long_replay_is_kept_for_the_next_one(
         snapshot(view, orders.table.id, 2, cache=cache)
     with orders.log.view() as view:
         assert view.snapshot_versions(orders.table.id) == [2]
+
+
+def test_a_store_that_cannot_keep_a_snapshot_still_gives_it(
+    orders: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "_KEEP_LEAST", 0)
+
+    def full(*_: object) -> None:
+        raise StoreUnavailable("no space left")
+
+    with orders.log.view() as view:
+        taken = snapshot(view, orders.table.id, 2, cache=SnapshotCache(keep=full))
+
+    assert contents(taken) == orders.expected(2)
 
 
 def test_kept_batches_are_the_same_where_no_row_changed(
