@@ -57,7 +57,9 @@ class Ask:
 
 def chosen(state: State, stream: Stream, name: str | None) -> Consumer | None:
     """The consumer meant: the one named, else the one registered; several are refused."""
-    if name is not None and not stream.shared:
+    if name is not None and stream.shared:
+        raise Refused("shared")
+    if name is not None:
         return named_consumer(state, stream, name)
     known = registered(state, stream)
     if len(known) > 1:
@@ -67,6 +69,8 @@ def chosen(state: State, stream: Stream, name: str | None) -> Consumer | None:
 
 def position_of(model: Model, stream: Stream, to: int | str) -> int:
     """The position that a TO names."""
+    if not model.state.tables[stream.table].live:
+        raise Refused("stale")
     if to == "base":
         return stream.base
     if to == "initial":
@@ -74,8 +78,8 @@ def position_of(model: Model, stream: Stream, to: int | str) -> int:
             raise Refused("no initial rows")
         return INITIAL
     assert isinstance(to, int)
-    if to < stream.base:
-        raise Refused("below the base")
+    if not stream.base <= to <= model.state.heads[stream.table]:
+        raise Refused("outside the stream")
     return to
 
 
@@ -124,26 +128,26 @@ def undone(model: Model, consumer: Consumer, to: int) -> list[Commit]:
 
 
 def duplicates(model: Model, consumer: Consumer, to: int) -> dict[str, int]:
-    """Rows that the undone commits inserted into each target and that still exist."""
-    counts: dict[str, int] = {}
-    for table_id in sorted(fed(consumer, undone(model, consumer, to))):
-        inserted = {
-            event.row
-            for commit in undone(model, consumer, to)
-            for event in commit.events.get(table_id, ())
-            if event.op == "c" and not event.half
-        }
-        counts[model.state.tables[table_id].name] = len(inserted & set(model.state.rows[table_id]))
-    return counts
+    """Rows that the undone commits inserted into each target and that still exist.
 
-
-def fed(consumer: Consumer, commits: Sequence[Commit]) -> set[int]:
-    """The tables that a consumer's consumptions in these commits were about."""
+    The targets of a client are the tables written in the same commits.
+    """
+    inserted: dict[int, set[int]] = {}
+    for commit in undone(model, consumer, to):
+        for move in commit.moves:
+            if move.consumer != consumer.id or move.why != "consume":
+                continue
+            tables = list(commit.events) if move.target is None else [move.target]
+            for table in tables:
+                inserted.setdefault(table, set()).update(
+                    event.row
+                    for event in commit.events.get(table, ())
+                    if event.op == "c" and not event.half
+                )
     return {
-        move.target
-        for commit in commits
-        for move in commit.moves
-        if move.consumer == consumer.id and move.why == "consume" and move.target is not None
+        model.state.tables[table].name: len(rows & set(model.state.rows[table]))
+        for table, rows in inserted.items()
+        if model.state.tables[table].live
     }
 
 
@@ -174,37 +178,50 @@ def plan_restore(model: Model, stream: Stream, consumer: Consumer, to: int, forc
     if not fitting:
         raise Refused("no boundary")
     position, place = fitting[-1]
-    later = model.commits[place:]
-    targets = fed(consumer, later) if consumer.kind == "SHARED" else {consumer.target}
-    assert None not in targets
-    for target in targets:
-        if target is not None and not model.state.tables[target].live:
-            raise Refused("target dropped")
+    targets, effects = undone_since(model, consumer, place)
+    if any(not model.state.tables[target].live for target in targets):
+        raise Refused("target dropped")
+    ours = {commit.sequence for commit, _ in effects}
     others = [
         commit
-        for commit in later
-        if any(
-            t in commit.events and not any(m.target == t for m in commit.moves)
-            for t in targets
-            if t is not None
-        )
+        for commit in model.commits[place:]
+        if commit.sequence not in ours and targets & commit.events.keys()
     ]
     if others and not force:
         raise Refused("target changed since")
     mark = model.state.marks[consumer.id]
     moves = {consumer.id: (mark, position)}
-    for other in model.state.consumers.values():
-        taken = [
-            move
-            for commit in later
-            for move in commit.moves
-            if move.consumer == other.id and move.why == "consume" and move.target in targets
-        ]
-        if other.live and other.id != consumer.id and taken:
-            start = taken[0].start
-            assert start is not None
-            moves[other.id] = (model.state.marks[other.id], start)
+    for _, move in effects:
+        assert move.start is not None
+        moves.setdefault(move.consumer, (model.state.marks[move.consumer], move.start))
     return Plan(replayed(model, stream, position, mark), moves, {}, others, place)
+
+
+def undone_since(
+    model: Model, consumer: Consumer, place: int
+) -> tuple[set[int], list[tuple[Commit, Move]]]:
+    """The tables that go back to a place, and the moves of registered consumers into them since.
+
+    A SHARED watermark that goes back takes every table it fed since with it, and so on.
+    """
+    since = [
+        (commit, move)
+        for commit in model.commits[place:]
+        for move in commit.moves
+        if move.why in ("consume", "restore", "undo")
+        and move.target is not None
+        and model.state.consumers[move.consumer].live
+    ]
+    targets = {consumer.target} if consumer.target is not None else set[int]()
+    moved = {consumer.id}
+    while True:
+        targets |= {
+            move.target for _, move in since if move.consumer in moved and move.target is not None
+        }
+        grown = moved | {move.consumer for _, move in since if move.target in targets}
+        if grown == moved:
+            return targets, [found for found in since if found[1].consumer in moved]
+        moved = grown
 
 
 def execute(model: Model, name: str, made: Plan, ask: Ask) -> Commit | None:
@@ -221,27 +238,41 @@ def execute(model: Model, name: str, made: Plan, ask: Ask) -> Commit | None:
         place = model.states[made.boundary]
         events = inverse(model, targets_of(model, made), place)
     why: Why = "rewind" if made.boundary is None else "restore"
+    tables = targets_of(model, made) if made.boundary is not None else set[int]()
     moves = [
-        Move(
-            consumer,
-            start,
-            end,
-            why,
-            model.state.consumers[consumer].target if why == "restore" else None,
-            ask.reason,
-        )
+        move
         for consumer, (start, end) in made.moves.items()
+        for move in moves_to(model, consumer, (start, end), why, tables, ask.reason)
     ]
     return model.record(events, moves)
+
+
+def moves_to(
+    model: Model,
+    consumer: int,
+    ends: tuple[int, int],
+    why: Why,
+    tables: set[int],
+    reason: str,
+) -> list[Move]:
+    """One watermark's moves: a SHARED one has a further one, in place, for each table put back."""
+    known = model.state.consumers[consumer]
+    targets: list[int | None] = [None if why == "rewind" else known.target]
+    if known.kind == "SHARED" and tables:
+        targets = [*sorted(tables)]
+    start, end = ends
+    moves: list[Move] = []
+    for target in targets:
+        moves.append(Move(consumer, start, end, why, target, reason))
+        start = end
+    return moves
 
 
 def targets_of(model: Model, made: Plan) -> set[int]:
     """The tables that a restore puts back."""
     assert made.boundary is not None
     consumer = model.state.consumers[next(iter(made.moves))]
-    if consumer.target is not None:
-        return {consumer.target}
-    return fed(consumer, model.commits[made.boundary :])
+    return undone_since(model, consumer, made.boundary)[0]
 
 
 def inverse(model: Model, tables: set[int], place: State) -> dict[int, Sequence[Event]]:
@@ -294,43 +325,65 @@ def undo(model: Model, name: str, consumer: str | None, reason: str = "") -> Com
         Refused: its last move was none, or a restored table was changed since.
     """
     stream = find(model.state, name)
+    if not model.state.tables[stream.table].live:
+        raise Refused("stale")
     found = chosen(model.state, stream, consumer)
     if found is None or moves_of(model, found.id)[-1][1].why not in ("rewind", "restore"):
         raise Refused("nothing to undo")
-    commit = moves_of(model, found.id)[-1][0]
     events: dict[int, Sequence[Event]] = {}
-    for table_id in commit.events:
-        if any(table_id in later.events for later in model.commits[commit.sequence :]):
-            raise Refused("target changed since")
-        events |= inverse(model, {table_id}, model.states[commit.sequence - 1])
-    moves: list[Move] = []
-    for move in commit.moves:
-        if model.state.marks[move.consumer] != move.end:
+    commit, last = moves_of(model, found.id)[-1]
+    if last.why == "rewind":
+        assert last.start is not None
+        moves = moves_to(model, found.id, (last.end, last.start), "undo", set(), reason)
+    else:
+        tables = {m.target for m in commit.moves if m.why == "restore" and m.target is not None}
+        check_unmoved(model, tables, commit)
+        starts: dict[int, int] = {}
+        for move in commit.moves:
+            if move.why == "restore" and model.state.consumers[move.consumer].live:
+                assert move.start is not None
+                starts.setdefault(move.consumer, move.start)
+        if any(moves_of(model, one)[-1][0] != commit for one in starts):
             raise Refused("moved since")
-        assert move.start is not None
-        target = model.state.consumers[move.consumer].target
-        moves.append(Move(move.consumer, move.end, move.start, "undo", target, reason))
+        moves = [
+            move
+            for one, start in starts.items()
+            for move in moves_to(
+                model, one, (model.state.marks[one], start), "undo", tables, reason
+            )
+        ]
+        events = inverse(model, tables, model.states[commit.sequence - 1])
     done = model.record(events, moves)
     assert done is not None
     return done
 
 
-def advance(model: Model, name: str, consumer: str | None, to: int, reason: str = "") -> Commit:
-    """Skip forward; the changes between are not consumed.
+def check_unmoved(model: Model, tables: set[int], commit: Commit) -> None:
+    """Refuse if a table that a commit put back is gone, or was changed since."""
+    for table in tables:
+        if not model.state.tables[table].live:
+            raise Refused("target dropped")
+        if any(table in later.events for later in model.commits[commit.sequence :]):
+            raise Refused("target changed since")
+
+
+def advance(
+    model: Model, name: str, consumer: str | None, to: int, reason: str = ""
+) -> Commit | None:
+    """Skip forward; the changes between are not consumed. None when it stands there already.
 
     Raises:
-        Refused: not above the watermark, or above the head.
+        Refused: behind the watermark, or not in the stream.
     """
     stream = find(model.state, name)
+    position = position_of(model, stream, to)
     found = chosen(model.state, stream, consumer)
-    if found is None:
-        raise Refused("nobody is registered")
+    if found is None or model.state.marks[found.id] == position:
+        return None
     mark = model.state.marks[found.id]
-    if not mark < to <= model.state.heads[stream.table] or to < stream.base:
-        raise Refused("not ahead")
-    done = model.record(moves=[Move(found.id, mark, to, "advance", found.target, reason)])
-    assert done is not None
-    return done
+    if position < mark:
+        raise Refused("behind the watermark")
+    return model.record(moves=moves_to(model, found.id, (mark, to), "advance", set(), reason))
 
 
 def downstream(model: Model, tables: set[int]) -> set[str]:

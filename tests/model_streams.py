@@ -40,13 +40,15 @@ class StreamRow:
 # What a stream shows
 
 
-def read(model: Model, stream: Stream, after: int, upto: int) -> list[StreamRow]:
-    """The rows of a window (after, upto], in order."""
-    table = model.state.tables[stream.table]
+def read(
+    model: Model, stream: Stream, after: int, upto: int, place: State | None = None
+) -> list[StreamRow]:
+    """The rows of a window (after, upto], in order, in the columns of a place (now, if None)."""
+    table = (place or model.state).tables[stream.table]
     if not table.live:
         raise Refused("stale")
     if after == INITIAL:
-        at = next(state for state in model.states if state.heads.get(table.id) == upto)
+        at = next(state for state in model.states if state.heads.get(table.id, -1) >= upto)
         return [
             StreamRow("INSERT", False, row, upto, at.time, at.sequence, values)
             for row, values in model.rows_of(table, upto)
@@ -185,6 +187,8 @@ def create_stream(
         raise Refused("outside history")
     if old and not replaces:
         raise Refused("name taken")
+    if old and at == name and old[0].shared != options.shared:
+        raise Refused("consumers carried over as they are")
     stream = Stream(
         model.new_id(),
         name,
@@ -216,6 +220,8 @@ def create_stream(
 def clone_stream(model: Model, name: str, source: str) -> Stream:
     """CREATE STREAM .. CLONE: its definition, its consumers and their watermarks."""
     original = find(model.state, source)
+    if not model.state.tables[original.table].live:
+        raise Refused("stale")
     if any(s.live and s.name == name for s in model.state.streams.values()):
         raise Refused("name taken")
     stream = replace(original, id=model.new_id(), name=name)
@@ -245,6 +251,8 @@ def add_consumer(model: Model, name: str, consumer: str, at: int | str = "BASE")
     head = model.state.heads[stream.table]
     if stream.shared:
         raise Refused("shared")
+    if not model.state.tables[stream.table].live:
+        raise Refused("stale")
     if any(c.name == consumer for c in registered(model.state, stream)):
         raise Refused("name taken")
     position = {"BASE": start_of(stream), "HEAD": head}[at] if isinstance(at, str) else at
@@ -303,6 +311,9 @@ def consume(
     if (stream.id, label) not in tx.windows:
         tx.windows[stream.id, label] = fix_window(tx, stream, label, target, bound)
     window = tx.windows[stream.id, label]
+    if target not in window.targets:
+        window = replace(window, targets=(*window.targets, target))
+        tx.windows[stream.id, label] = window
     return window.start, window.end
 
 
@@ -334,7 +345,7 @@ def fix_window(
         )
     consumer = known[0] if known else tx.new_consumers[-1]
     end = end_of(tx.model, stream, start, tx.snapshot.heads[stream.table], bound)
-    return Window(consumer.id, start, end, not known, target)
+    return Window(consumer.id, start, end, not known, (target,))
 
 
 def end_of(

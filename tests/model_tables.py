@@ -121,6 +121,8 @@ def drop_column(model: Model, name: str, column: str) -> None:
     left = tuple(known for known in table.columns if known.name != column)
     if len(left) == len(table.columns):
         raise Refused("no such column")
+    if not left:
+        raise Refused("last column")
     if {known.id for known in table.columns} - {known.id for known in left} <= set(table.key):
         raise Refused("key column")
     _alter(model, table, left, table.next_column)

@@ -23,13 +23,16 @@ from model import (
 
 @dataclass(frozen=True)
 class Window:
-    """(start, end] as one transaction fixed it for one consumer."""
+    """(start, end] as one transaction fixed it for one consumer.
+
+    `targets` are the tables it was consumed into: one, or several for a SHARED stream.
+    """
 
     consumer: int
     start: int
     end: int
     registers: bool = False
-    target: int | None = None
+    targets: tuple[int | None, ...] = ()
 
 
 class Tx:
@@ -38,10 +41,10 @@ class Tx:
     def __init__(self, model: Model, key: str | None = None) -> None:
         self.model, self.snapshot, self.key = model, model.state, key
         self.events: dict[int, list[Event]] = {}
+        self.relied: set[int] = set()  # tables that statements were about
         self.windows: dict[tuple[int, str], Window] = {}
         self.bounds: dict[int, object] = {}
         self.new_consumers: list[Consumer] = []
-        self.moves: list[Move] = []
         self.request: list[object] = []
         self.open = True
         # A request sent again is looked up before anything of it can fail.
@@ -77,6 +80,8 @@ class Tx:
         deletes: list[Event] = []
         others: list[Event] = []
         by_name = {column.name: column.id for column in table.columns}
+        if not change.keys() <= by_name.keys():
+            raise Refused("no such column")
         for row, image in self.images(table).items():
             if not match(shown(table, image)):
                 continue
@@ -103,7 +108,10 @@ class Tx:
 
     def statement(self, table: Table, events: list[Event]) -> None:
         """Take one statement's events, or refuse it whole."""
-        if not events or self.first is not None:
+        if self.first is not None:
+            return
+        if not events:
+            self.relied.add(table.id)
             return
         kept = list(self.events.get(table.id, []))
         self.events[table.id] = kept + events
@@ -114,13 +122,16 @@ class Tx:
         if table.key and len(set(keys)) < len(keys):
             self.events[table.id] = kept
             raise Refused("duplicate key")
+        self.relied.add(table.id)
 
     def conflict(self) -> str:
         """What somebody else moved since this transaction began; empty if nothing did."""
         now = self.model.state
+        if not (self.windows or any(self.events.values())):
+            return ""
+        if any(now.changed[Table, table] > self.snapshot.sequence for table in self.relied):
+            return "definition"
         for table_id in self.events:
-            if now.changed[Table, table_id] > self.snapshot.sequence:
-                return "definition"
             if found := self._rows_moved(table_id):
                 return found
         for window in self.windows.values():
@@ -130,6 +141,13 @@ class Tx:
                 return "definition"
             if not window.registers and now.marks[window.consumer] != window.start:
                 return "watermark"
+            target = consumer.target
+            if (
+                window.registers
+                and target is not None
+                and (now.changed[Table, target] > self.snapshot.sequence)
+            ):
+                return "definition"  # the table that is to become a consumer
             if window.registers and any(
                 other.live and (other.stream, other.name) == (consumer.stream, consumer.name)
                 for other in now.consumers.values()
@@ -170,15 +188,24 @@ class Tx:
             return known[0]
         if why := self.conflict():
             raise Conflict(why)
-        moves = list(self.moves)
-        for window in self.windows.values():
-            if window.registers:
-                moves.append(Move(window.consumer, None, window.start, "register", window.target))
-            moves.append(Move(window.consumer, window.start, window.end, "consume", window.target))
+        moves = [move for window in self.windows.values() for move in self.moves_of(window)]
         events = {table: done for table, done in self.events.items() if done}
         return self.model.record(
             events, moves, self.new_consumers, time=time, key=self.key, request=self.request
         )
+
+    def moves_of(self, window: Window) -> list[Move]:
+        """A window's moves: its registration, its consumption, and one in place for each target
+        after the first."""
+        moves: list[Move] = []
+        if window.registers:
+            own = self._consumer(window).target
+            moves.append(Move(window.consumer, None, window.start, "register", own))
+        start = window.start
+        for target in window.targets:
+            moves.append(Move(window.consumer, start, window.end, "consume", target))
+            start = window.end
+        return moves
 
     def rollback(self) -> None:
         """Forget everything."""

@@ -62,6 +62,7 @@ def test_a_rewind_to_where_the_watermark_stands_does_nothing_and_above_it_is_ref
     put(model, 1)
     feed(model)
     assert rewind(model, "s", None, Ask(to=1)) is None
+    put(model, 2)
     with pytest.raises(Refused, match="above"):
         rewind(model, "s", None, Ask(to=2))
 
