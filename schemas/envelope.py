@@ -16,7 +16,7 @@ What is constant within a commit is encoded once, when the writer is made.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from headwater.schemas.columns_events import (
 )
 from headwater.schemas.varints import NULL, SHORT, SOME, encode_long, encode_string
 
+_FEW: Final = 512  # below this many changes, row by row is faster than column by column
 CONNECTOR: Final = "headwater"
 OP_SIZE: Final = SHORT[1 << 1]
 OPS: Final = {op: OP_SIZE + bytes((op,)) for op in b"cudr"}
@@ -52,6 +53,14 @@ class RowChangeLike(Protocol):
     def after(self) -> bytes | None: ...
     @property
     def pair(self) -> int: ...
+
+
+class _Change(NamedTuple):
+    op: int
+    row_id: int
+    before: bytes | None
+    after: bytes | None
+    pair: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +202,31 @@ class EventWriter:
 
         `before` and `after` are null where a change has no such image; `pairs` are distances.
         """
+        if len(ops) >= _FEW:
+            return self.by_columns(ops, row_ids, before, after, pairs)
+        nothing = [None] * len(ops)
+        changes = map(
+            _Change,
+            ops.tolist(),
+            row_ids.tolist(),
+            nothing if before is None else before.to_pylist(),
+            nothing if after is None else after.to_pylist(),
+            [0] * len(ops) if pairs is None else pairs.tolist(),
+        )
+        events = self.rows(list(changes))
+        offsets = np.zeros(len(events) + 1, np.int64)
+        np.cumsum([len(event) for event in events], out=offsets[1:])
+        return offsets, b"".join(events)
+
+    def by_columns(
+        self,
+        ops: npt.NDArray[np.uint8],
+        row_ids: npt.NDArray[np.int64],
+        before: pa.BinaryArray | None,
+        after: pa.BinaryArray | None,
+        pairs: npt.NDArray[np.int64] | None,
+    ) -> tuple[npt.NDArray[np.int64], bytes]:
+        """`columns` through numpy however few changes there are."""
         parts: list[pa.BinaryArray] = []
         c, done = self.constants, self.written
         firsts = c.first_event_seq + done, c.first_total_order + done, c.first_table_order + done

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow import Column, Whole
-from headwater.schemas.arrow_plain import arrow_schema, to_table
+from headwater.schemas.arrow_plain import arrow_schema, to_rows, to_table
 from headwater.schemas.columns_decode import Cursor, Malformed, padded, read_columns
 from headwater.schemas.columns_encode import encode_table
 from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
@@ -29,7 +29,8 @@ from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 from headwater.schemas.wire import WireField, key_fields, value_fields
 
-FEW: Final = 64  # below this many, row by row is faster than column by column
+FEW: Final = 128  # below this many, reading row by row is faster than column by column
+_FEW_WRITTEN: Final = 256  # the same for writing
 _BATCH: Final = 16384
 _BATCH_BYTES: Final = 64 << 20
 
@@ -102,6 +103,16 @@ class ImageCodec:
         Raises:
             ValueRefused: a value is out of its column's range, or NULL in a key column.
         """
+        if data.num_rows < _FEW_WRITTEN:
+            try:
+                images = [self.encode(row) for row in to_rows(self.schema, data)]
+            except ValueRefused:
+                return self.encode_by_columns(data)  # refuses it too, and names the row
+            return cast(pa.BinaryArray, arrow.array(images, arrow.BINARY))
+        return self.encode_by_columns(data)
+
+    def encode_by_columns(self, data: pa.Table) -> pa.BinaryArray:
+        """`encode_columns` through numpy however few rows there are."""
         return encode_table(self.fields, data)
 
     def keys_columns(self, data: pa.Table) -> pa.BinaryArray | None:

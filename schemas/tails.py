@@ -84,11 +84,12 @@ class Layout:
     length: int
     mask: bytes
     sample: bytes
-    spans: "Spans"
+    spans: tuple[tuple[int, int] | None, ...]
     op: int
     mask_bits: int
     pattern_bits: int
     numbers: tuple[int, ...]
+    samples: tuple[tuple[int, int, bytes, int], ...]  # start, end, bytes and value of each number
 
     def read(self, tail: bytes) -> Tail | None:
         """The numbers of a tail, None if it has another shape."""
@@ -96,7 +97,12 @@ class Layout:
             return None
         if int.from_bytes(tail, "little") & self.mask_bits != self.pattern_bits:
             return None
-        return Tail(*_numbers(tail, self.spans), tail[self.op])
+        # Most numbers of a commit's events are the sample's own.
+        v = [
+            number if tail[start:end] == alike else read_long(tail, start)[0]
+            for start, end, alike, number in self.samples
+        ]
+        return Tail(v[0], v[1], v[2], v[3], v[4], v[5], tail[self.op])
 
 
 class _Walk:
@@ -170,6 +176,8 @@ def learn(tail: bytes) -> Layout:
         raise EventUnreadable("op is not one letter", position=start)
     mask_bits = int.from_bytes(walk.mask, "little")
     spans = tuple(walk.spans.get(name) for name in NUMBERS)
+    numbers = tuple(0 if span is None else read_long(tail, span[0])[0] for span in spans)
+    places = [span or (0, 0) for span in spans]
     return Layout(
         length=len(tail),
         mask=bytes(walk.mask),
@@ -178,17 +186,12 @@ def learn(tail: bytes) -> Layout:
         op=start,
         mask_bits=mask_bits,
         pattern_bits=int.from_bytes(tail, "little") & mask_bits,
-        numbers=_numbers(tail, spans),
+        numbers=numbers,
+        samples=tuple(
+            (start, end, tail[start:end], number)
+            for (start, end), number in zip(places, numbers, strict=True)
+        ),
     )
-
-
-Spans = tuple[tuple[int, int] | None, ...]
-Numbers = tuple[int, int, int, int, int, int]
-
-
-def _numbers(tail: bytes, spans: Spans) -> Numbers:
-    v = [0 if span is None else read_long(tail, span[0])[0] for span in spans]
-    return v[0], v[1], v[2], v[3], v[4], v[5]
 
 
 _LAYOUTS_KEPT = 256

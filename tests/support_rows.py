@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Context, Decimal
 from typing import NamedTuple, cast
 
@@ -171,9 +171,9 @@ def _record(schema: TableSchema, row: Row | None) -> object:
 
 def _write(schema: object, record: object) -> bytes:
     out = io.BytesIO()
-    fastavro.schemaless_writer(
-        out, cast("dict[str, object]", schema), cast("dict[str, object]", record)
-    )
+    # Its stubs say dict without saying of what.
+    write = cast("Callable[[io.BytesIO, object, object], None]", fastavro.schemaless_writer)
+    write(out, schema, record)
     return out.getvalue()
 
 

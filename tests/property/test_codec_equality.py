@@ -53,7 +53,7 @@ def changes_of(schema: TableSchema, drawn: list[Drawn]) -> list[Change]:
 
 
 def columns_of(changes: list[Change], writer: EventWriter) -> list[bytes]:
-    offsets, data = writer.columns(
+    offsets, data = writer.by_columns(
         np.array([c.op for c in changes], np.uint8),
         np.array([c.row_id for c in changes], np.int64),
         binary([c.before for c in changes]),
@@ -81,6 +81,7 @@ def test_images_of_all_three_codecs_are_equal(drawn: tuple[TableSchema, list[Row
     expected = [reference_image(schema, row) for row in rows]
 
     assert expected == [codec(schema).encode(row) for row in rows]
+    assert expected == codec(schema).encode_by_columns(to_table(schema, rows)).to_pylist()
     assert expected == codec(schema).encode_columns(to_table(schema, rows)).to_pylist()
 
 
@@ -134,6 +135,20 @@ def test_snapshot_events_carry_no_transaction(
     assert expected == columns_of(changes, EventWriter(c))
 
 
+@given(st.data(), schemas(), constants())
+def test_a_few_changes_given_as_columns_are_written_the_same(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    changes = changes_of(schema, data.draw(drawn_changes(schema, ops="c")))
+    ops = np.array([change.op for change in changes], np.uint8)
+    ids = np.array([change.row_id for change in changes], np.int64)
+    after = binary([change.after for change in changes])
+    offsets, block = EventWriter(c).columns(ops, ids, None, after, None)
+    expected = EventWriter(c).rows([change._replace(pair=0) for change in changes])
+
+    assert expected == [block[i:j] for i, j in pairwise(offsets.tolist())]
+
+
 @given(st.data(), schemas(), constants(), st.integers(0, 12))
 def test_a_writer_numbers_on_whichever_way_it_is_called(
     data: st.DataObject, schema: TableSchema, c: EventConstants, cut: int
@@ -161,13 +176,13 @@ def assert_reads(
     assert seqs == events.event_seqs.tolist()
     pairs = [s + d.pair if d.pair else 0 for s, d in zip(seqs, drawn, strict=True)]
     assert pairs == events.pair_seqs.tolist()
-    for side, at, wanted in (
-        (events.before, events.before_at, [d.before for d in drawn]),
-        (events.after, events.after_at, [d.after for d in drawn]),
-    ):
+    places: tuple[list[int], list[int]] = events.before_at.tolist(), events.after_at.tolist()
+    images: tuple[list[Row | None], ...] = [d.before for d in drawn], [d.after for d in drawn]
+    sides = events.before, events.after
+    for side, at, wanted in zip(sides, places, images, strict=True):
         rows = to_rows(schema, side)
         assert len(rows) == sum(row is not None for row in wanted)
-        for place, row in zip(at.tolist(), wanted, strict=True):
+        for place, row in zip(at, wanted, strict=True):
             assert (place == -1) == (row is None)
             assert row is None or same_row(row, rows[place])
 
