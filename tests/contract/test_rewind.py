@@ -19,7 +19,7 @@ from headwater.consumers.errors import (
     TargetAboveWatermark,
     TargetBelowWatermark,
 )
-from headwater.consumers.execute import carry_out
+from headwater.consumers.execute import carry_out, execute
 from headwater.consumers.history import history
 from headwater.consumers.positions import AtTime, AtVersion, Mark, Position
 from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
@@ -154,6 +154,14 @@ def test_duplicates_are_the_rows_that_still_exist(shop: RewindShop) -> None:
         tx.delete(table, [shop.row_ids("report")[-1]])
 
     assert shop.plan(to=1).duplicates == {"report": 1}
+
+
+def test_rows_that_an_earlier_rewind_left_behind_are_not_counted_again(shop: RewindShop) -> None:
+    shop.carry(shop.plan(to=1))
+    shop.feed("s", "report")
+
+    assert len(shop.rows("report")) == 5
+    assert shop.plan(to=1).duplicates == {"report": 2}
 
 
 def test_a_watermark_that_stands_there_already_is_no_error(shop: RewindShop) -> None:
@@ -659,6 +667,19 @@ def test_of_a_rewind_and_a_consumption_exactly_one_wins(shop: RewindShop) -> Non
         if outcomes == ["outdated"]:
             assert at == shop.head("orders")
         shop.restore(to=3)
+
+
+def test_a_restore_is_refused_when_its_target_changes_before_the_commit(
+    shop: RewindShop,
+) -> None:
+    plan = shop.plan(to=1, restore=True)
+    tx = Transaction(shop.log)
+    execute(tx, plan)
+    shop.insert("report", (77, "meanwhile"))
+
+    with pytest.raises(WriteConflict, match="report"):
+        tx.commit()
+    assert len(shop.rows("report")) == 4
 
 
 def test_downstream_consumers_of_the_target_are_listed_and_warned(shop: RewindShop) -> None:
