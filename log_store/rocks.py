@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 import pyarrow as pa
 
-from headwater.log_store.errors import StoreUnavailable
+from headwater.log_store.errors import Fenced, StoreUnavailable
 from headwater.log_store.head_marker import HeadMarker
 from headwater.log_store.memory import wall_clock_us
 from headwater.log_store.port import Batch
@@ -227,7 +227,12 @@ class RocksLog:
         for moment in list(self._moments):
             moment.drop()
         with self._snapshots:
-            self._store.close()
+            try:
+                self._lock.check()
+            except Fenced:
+                self._store.abandon()
+            else:
+                self._store.close()
         self._marker.close()
         self._lock.release()
 

@@ -9,6 +9,7 @@ What rocksdict 0.3 does that a caller must not meet, each shown by a test:
 - it raises the bare Exception for everything: `_translated` reads the text once, here.
 """
 
+import ctypes
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -300,12 +301,25 @@ class Store:
         families, self._families = self._families, dict[str, rocksdict.Rdict]()
         # Batches share this very dict, and a handle that lives keeps the files open.
         self.handles.clear()
-        for family in families.values():
-            family.close()
-        try:
-            self._db.close()
-        except rocksdict.DbClosedError:
-            pass
+        for driver in (*families.values(), self._db):
+            try:
+                driver.close()
+            except Exception:  # noqa: BLE001 - the driver raises the bare class
+                # Closed already, or its disk has failed, which whoever wrote was told. What was
+                # flushed is there; a close that gave up here would keep the files locked.
+                continue
+
+    def abandon(self) -> None:
+        """Let go without a further write: the files are somebody else's by now.
+
+        A close would flush and remove files under the new owner. Memory and descriptors stay
+        taken until this process ends.
+        """
+        for driver in (*self._families.values(), self._db):
+            # One reference that nobody gives back: the driver closes when its object goes.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(driver))
+        self._families = dict[str, rocksdict.Rdict]()
+        self.handles.clear()
 
     def __enter__(self) -> Self:
         return self

@@ -33,12 +33,13 @@ Cells = Mapping[int, Plain]  # a row's values by column id
 class Expected:
     """What the caller knows of the store beside it.
 
-    `acked` are commit ids in the order of their acknowledgement, `refused` ones that were told
+    `acked` are commit ids, `ordered` some that one thread had acknowledged in this order, `refused` ones that were told
     that nothing was written, `prefix` the commits as an earlier look at this store found them.
     `laws` are checked last, each with the view (targets against the folds of their sources).
     """
 
     acked: Sequence[str] = ()
+    ordered: Sequence[Sequence[str]] = ()
     refused: Sequence[str] = ()
     prefix: Sequence[CommitRow] = ()
     laws: Sequence[Callable[[View], None]] = ()
@@ -46,9 +47,10 @@ class Expected:
 
 @runtime_checkable
 class Verifies(Protocol):
-    """A log that can check its own bytes."""
+    """A log that can check its own bytes, and what it keeps beside the log."""
 
     def verify(self) -> object: ...
+    def verify_derived(self) -> list[str]: ...
 
 
 @dataclass
@@ -84,6 +86,7 @@ def check_store(log: Log, expected: Expected | None = None) -> None:
             law(view)
     if isinstance(log, Verifies):
         log.verify()
+        assert log.verify_derived() == [], "what follows from the log is not what follows from it"
 
 
 def check_commits(view: View, expected: Expected) -> list[CommitRow]:
@@ -106,8 +109,9 @@ def check_commits(view: View, expected: Expected) -> list[CommitRow]:
             assert view.find_idempotent(commit.idempotency.key) == commit
     lost = [commit_id for commit_id in expected.acked if commit_id not in places]
     assert not lost, f"I7: {len(lost)} acknowledged commits are gone, the first is {lost[0]}"
-    order = [places[commit_id] for commit_id in expected.acked]
-    assert order == sorted(order), "I7: acknowledged commits in another order"
+    for run in expected.ordered:
+        order = [places[commit_id] for commit_id in run]
+        assert order == sorted(order), "I7: acknowledged commits in another order"
     seen = [commit_id for commit_id in expected.refused if commit_id in places]
     assert not seen, f"I3: refused commits are there: {seen[:3]}"
     assert commits[: len(expected.prefix)] == list(expected.prefix), "I2, I7: history changed"
