@@ -13,7 +13,7 @@ import numpy as np
 from headwater.schemas.arrow import Bytes, Flags, Whole, Words
 from headwater.schemas.columns_decode import Malformed, squeeze, unzigzag
 from headwater.schemas.errors import EventUnreadable
-from headwater.schemas.tails import NUMBERS, Layout, learn, read_tail
+from headwater.schemas.tails import NUMBERS, Layout, layout_of, read_tail
 
 _MOST_LAYOUTS: Final = 24  # what has none of these is read one by one
 _ROWS: Final = 4096  # compared at a time, to stay in the cache
@@ -59,7 +59,7 @@ def _cut(rows: Whole, *, whole: bool) -> "Iterator[Whole | slice[int, int]]":
 
 def _learnt(data: Bytes, start: int, end: int, row: int) -> Layout:
     try:
-        return learn(data[start:end].tobytes())
+        return layout_of(data[start:end].tobytes())
     except EventUnreadable as error:
         raise Malformed(error.why, row) from None
 

@@ -15,12 +15,13 @@ from headwater.schemas.arrow_plain import to_table
 from headwater.schemas.columns_events_read import Part, read_part
 from headwater.schemas.columns_tails import OP
 from headwater.schemas.errors import EventUnreadable
-from headwater.schemas.images import FEW, batches, codec, table_of, words_of
+from headwater.schemas.images import batches, codec, table_of, words_of
 from headwater.schemas.rows_codec import DECODE_ERRORS, RowDecoder
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.tails import IMAGES_OF, NUMBERS, Tail, read_tail
 from headwater.schemas.types import Row
 
+_FEW: Final = 200  # below this many, row by row is faster than column by column
 ROW_ID: Final = NUMBERS.index("row_id")
 
 Offsets = npt.NDArray[np.int64] | bytes | memoryview | Sequence[int]
@@ -63,7 +64,7 @@ def read_events(
         EventUnreadable: a message is no event of this schema; the position is in `data`.
     """
     places = as_offsets(offsets, len(data))
-    if len(places) <= FEW:
+    if len(places) <= _FEW:
         return read_by_rows(schema, data, places, images=images)
     return read_by_columns(schema, data, places, images=images)
 

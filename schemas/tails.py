@@ -73,6 +73,9 @@ class Tail(NamedTuple):
     op: int
 
 
+Spans = tuple[tuple[int, int] | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The shape of a tail: what every tail of this shape shares with `sample` under `mask`.
@@ -84,7 +87,7 @@ class Layout:
     length: int
     mask: bytes
     sample: bytes
-    spans: tuple[tuple[int, int] | None, ...]
+    spans: Spans
     op: int
     mask_bits: int
     pattern_bits: int
@@ -102,7 +105,7 @@ class Layout:
             number if tail[start:end] == alike else read_long(tail, start)[0]
             for start, end, alike, number in self.samples
         ]
-        return Tail(v[0], v[1], v[2], v[3], v[4], v[5], tail[self.op])
+        return Tail._make((*v, tail[self.op]))
 
 
 class _Walk:
@@ -174,16 +177,21 @@ def learn(tail: bytes) -> Layout:
     start, end = walk.spans["op"]
     if end - start != 1:
         raise EventUnreadable("op is not one letter", position=start)
-    mask_bits = int.from_bytes(walk.mask, "little")
+    mask = bytes(walk.mask)
     spans = tuple(walk.spans.get(name) for name in NUMBERS)
+    return _layout(tail, mask, int.from_bytes(mask, "little"), spans, start)
+
+
+def _layout(tail: bytes, mask: bytes, mask_bits: int, spans: Spans, op: int) -> Layout:
+    """The layout of these places with a tail of that shape as its sample."""
     numbers = tuple(0 if span is None else read_long(tail, span[0])[0] for span in spans)
     places = [span or (0, 0) for span in spans]
     return Layout(
         length=len(tail),
-        mask=bytes(walk.mask),
+        mask=mask,
         sample=tail,
         spans=spans,
-        op=start,
+        op=op,
         mask_bits=mask_bits,
         pattern_bits=int.from_bytes(tail, "little") & mask_bits,
         numbers=numbers,
@@ -198,6 +206,22 @@ _LAYOUTS_KEPT = 256
 _layouts: dict[int, Layout] = {}  # the last one seen of each length
 
 
+def layout_of(tail: bytes) -> Layout:
+    """The layout of a tail with itself as the sample; one of a shape just seen costs little.
+
+    Raises:
+        EventUnreadable: as `learn`.
+    """
+    known = _layouts.get(len(tail))
+    if known is not None and int.from_bytes(tail, "little") & known.mask_bits == known.pattern_bits:
+        return _layout(tail, known.mask, known.mask_bits, known.spans, known.op)
+    layout = learn(tail)
+    if len(_layouts) >= _LAYOUTS_KEPT:
+        _layouts.clear()
+    _layouts[len(tail)] = layout
+    return layout
+
+
 def read_tail(tail: bytes) -> Tail:
     """The numbers of one tail.
 
@@ -207,10 +231,5 @@ def read_tail(tail: bytes) -> Tail:
     known = _layouts.get(len(tail))
     if known is not None and (found := known.read(tail)) is not None:
         return found
-    layout = learn(tail)
-    if len(_layouts) >= _LAYOUTS_KEPT:
-        _layouts.clear()
-    _layouts[len(tail)] = layout
-    found = layout.read(tail)
-    assert found is not None
-    return found
+    layout = layout_of(tail)
+    return Tail._make((*layout.numbers, tail[layout.op]))
