@@ -25,11 +25,14 @@ MODULES = (
     "memory",
 )
 
+_PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"
+_START, _END = "<!-- figures -->", "<!-- end of figures -->"
+
 
 def main() -> int:
     """0 when every figure was taken, reached or not; 1 when a module failed."""
     asked = [word for word in sys.argv[1:] if not word.startswith("-")]
-    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    options = ["--quick"] if "--quick" in sys.argv else []
     print(_machine(), flush=True)
     figures: list[Figure] = []
     failed: list[str] = []
@@ -42,12 +45,23 @@ def main() -> int:
             print(done.stderr, file=sys.stderr)
             continue
         figures += [Figure(**row) for row in json.loads(done.stdout.splitlines()[-1])]
-    print(table([figure.row() for figure in figures]))
+    taken = table([figure.row() for figure in figures])
+    print(taken)
+    if "--write" in sys.argv:
+        _write(f"{_machine()}; {options[0] if options else 'full size'}.\n\n{taken}")
     missed = [figure.name for figure in figures if not figure.reached]
     print(f"\n{len(figures)} figures, {len(missed)} below target: {', '.join(missed) or 'none'}")
     if failed:
         print(f"could not be measured: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def _write(text: str) -> None:
+    """The text between the markers of docs/PERFORMANCE.md."""
+    page = _PAGE.read_text()
+    head, rest = page.split(_START, 1)
+    tail = rest.split(_END, 1)[1]
+    _PAGE.write_text(f"{head}{_START}\n{text}\n{_END}{tail}")
 
 
 def _machine() -> str:

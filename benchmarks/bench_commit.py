@@ -9,7 +9,7 @@ import headwater
 from benchmarks import floors
 from benchmarks.common import Figure, main, scratch
 from benchmarks.material import COLUMNS
-from headwater.ops.api import Table
+from headwater.ops.api_tables import Table
 
 _ROW = {"customer": 7, "amount": "12.30", "status": "new", "note": None, "day": "2024-05-01"}
 _BYTES = 420  # what such a commit adds to the write-ahead log

@@ -6,7 +6,7 @@ import time
 
 from benchmarks.common import Figure, main, scratch
 from benchmarks.material import filled
-from headwater.ops.api import Table
+from headwater.ops.api_tables import Table
 
 
 def figures(quick: bool) -> list[Figure]:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import Figure, interleaved, main, scratch
@@ -20,10 +21,7 @@ def figures(quick: bool) -> list[Figure]:
     """Instructions per commit, and bytes the store wrote per commit, with streams over without."""
     commits = 200 if quick else 2000
     with scratch() as folder:
-        works = {
-            name: lambda name=name: _per_commit(folder, name, commits)  # type: ignore[misc]
-            for name in ("none", "streams")
-        }
+        works = {name: partial(_per_commit, folder, name, commits) for name in ("none", "streams")}
         found = interleaved(3, works)
         sizes = {name: _log_bytes(folder, name, commits) for name in works}
     return [

@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ def interleaved(rounds: int, works: Mapping[str, Callable[[], float]]) -> dict[s
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def scratch() -> Generator[Path]:
     """A directory that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as folder:
         yield Path(folder)

@@ -11,7 +11,8 @@ from benchmarks.material import COLUMNS, orders
 from headwater.log_store.changes import Columns, TableChanges
 from headwater.log_store.port import Batch, Log
 from headwater.log_store.records import OP_DELETE, OP_INSERT, OP_UPDATE
-from headwater.ops.api import Database, Table
+from headwater.ops.api import Database
+from headwater.ops.api_tables import Table
 from headwater.schemas.images import codec
 from headwater.schemas.tables import TableSchema
 

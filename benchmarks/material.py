@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 import headwater
-from headwater.ops.api import Database, Table
+from headwater.ops.api import Database
+from headwater.ops.api_tables import Table
 
 COLUMNS = {
     "order_id": "INT",
@@ -28,15 +29,16 @@ def orders(count: int, *, first: int = 0) -> pa.Table:
     notes = pa.array(["", "gift", "leave at the door", None]).take(pa.array(ids % 4, pa.int64()))
     days = pa.array((15_000 + ids % 3650).astype(np.int32), pa.int32()).cast(pa.date32())
     amount = cents.cast(pa.decimal128(19, 0)).cast(pa.decimal128(21, 2))
-    columns = [
-        pa.array(ids, pa.int64()),
-        pa.array(customers, pa.int64()),
-        amount.cast(pa.decimal128(10, 2)),
-        states,
-        notes,
-        days,
-    ]
-    return pa.table(columns, names=list(COLUMNS))
+    return pa.table(
+        {
+            "order_id": pa.array(ids, pa.int64()),
+            "customer": pa.array(customers, pa.int64()),
+            "amount": amount.cast(pa.decimal128(10, 2)),
+            "status": states,
+            "note": notes,
+            "day": days,
+        }
+    )
 
 
 def chunks(count: int, size: int) -> Iterator[pa.Table]:
