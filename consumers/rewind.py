@@ -97,6 +97,11 @@ def plan_rewind(view: View, stream: StreamObject, ask: Ask) -> RewindPlan:
         return replace(plan, nothing=f"{names}: stands at {shown_position(to)} already")
     if ask.restore:
         return _restore(view, plan, behind[0], to)
+    return _plain(view, plan, behind, to)
+
+
+def _plain(view: View, plan: RewindPlan, behind: Sequence[ConsumerObject], to: int) -> RewindPlan:
+    """The watermarks alone go back, and the tables keep what was written into them."""
     moves = [planned_move(view, one, to) for one in behind]
     targets = [target for one in behind for target in replayed_targets(view, one, to)]
     warnings = [
@@ -110,7 +115,7 @@ def plan_rewind(view: View, stream: StreamObject, ask: Ask) -> RewindPlan:
         moves=tuple(moves),
         targets=tuple(targets),
         warnings=(*plan.warnings, *warnings),
-        preconditions=preconditions(view, stream, moves, ()),
+        preconditions=preconditions(view, plan.stream, moves, ()),
     )
 
 

@@ -101,25 +101,30 @@ def create_stream(
     _check_table(tx, parsed.plain, table)
     base = _base(tx, parsed.plain, table, options)
     carried = _carried(tx, options, old) if isinstance(old, StreamObject) else []
-    stream = _placed(
-        tx,
-        StreamObject(
-            id=tx.log.reserve_object_ids(1),
-            namespace=namespace,
-            name=parsed.plain,
-            table=table.id,
-            base=base,
-            capture=options.capture,
-            sharing=options.sharing,
-            initial_rows=options.initial_rows,
-            policy=options.policy,
-            retention_s=options.retention_s,
-            comment=options.comment,
-        ),
-        old if isinstance(old, StreamObject) else None,
+    wanted = StreamObject(
+        id=tx.log.reserve_object_ids(1),
+        namespace=namespace,
+        name=parsed.plain,
+        table=table.id,
+        base=base,
     )
+    wanted = _with_options(wanted, options)
+    stream = _placed(tx, wanted, old if isinstance(old, StreamObject) else None)
     _copy_consumers(tx, carried, stream)
     return stream
+
+
+def _with_options(stream: StreamObject, options: StreamOptions) -> StreamObject:
+    """A stream with all its options as given; base and name stay."""
+    return replace(
+        stream,
+        capture=options.capture,
+        sharing=options.sharing,
+        initial_rows=options.initial_rows,
+        policy=options.policy,
+        retention_s=options.retention_s,
+        comment=options.comment,
+    )
 
 
 def _carried(tx: Transaction, options: StreamOptions, old: StreamObject) -> list[ConsumerObject]:
@@ -250,15 +255,7 @@ def alter_stream(tx: Transaction, stream: StreamObject, options: StreamOptions) 
         WatermarksDiffer: consumers that are to become one stand apart. Nothing is staged.
     """
     current = tx.catalog.stream(stream.id)
-    altered = replace(
-        current,
-        capture=options.capture,
-        sharing=options.sharing,
-        initial_rows=options.initial_rows,
-        policy=options.policy,
-        retention_s=options.retention_s,
-        comment=options.comment,
-    )
+    altered = _with_options(current, options)
     if options.sharing is not current.sharing:
         if why := why_stale(tx.catalog, current):
             raise StreamStale(current.name, why)
