@@ -99,17 +99,17 @@ def create_stream(
             return old
         raise NameTaken("stream", parsed.plain)
     _check_table(tx, parsed.plain, table)
-    base = _base(tx, parsed.plain, table, options)
     carried = _carried(tx, options, old) if isinstance(old, StreamObject) else []
     wanted = StreamObject(
         id=tx.log.reserve_object_ids(1),
         namespace=namespace,
         name=parsed.plain,
         table=table.id,
-        base=base,
+        base=_base(tx, parsed.plain, table, options),
     )
-    wanted = _with_options(wanted, options)
-    stream = _placed(tx, wanted, old if isinstance(old, StreamObject) else None)
+    stream = _placed(
+        tx, _with_options(wanted, options), old if isinstance(old, StreamObject) else None
+    )
     _copy_consumers(tx, carried, stream)
     return stream
 
