@@ -1,1 +1,7 @@
-"""Making a commit: transactions, constraints, bulk load."""
+"""Making a commit: transactions, definitions, keys, bulk load.
+
+Read `transaction` first (with `staged`, what it holds), then `overlay` (one table as a transaction
+sees it; `written` is its own part of that) and `staging` (one statement of a few rows). `bulk`,
+`bulk_replace` and `sweep` are the same for many rows, which lie in `runs` and `spool`. `ddl` and
+`load` are made of these.
+"""

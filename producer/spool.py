@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.log_store.changes import Columns, RowChange, Rows, Segment
+from headwater.log_store.errors import StoreUnavailable
 
 IN_MEMORY: Final = 16 << 20
 
@@ -58,22 +59,33 @@ class Spool:
         self._tail.extend(changes)
 
     def write(self, columns: Columns, pair: int = 0) -> Entry:
-        """Keep a bulk segment without giving it a place in the order yet; see `place`."""
+        """Keep a bulk segment without giving it a place in the order yet; see `place`.
+
+        Raises:
+            StoreUnavailable: the disk for temporary files is full. Nothing was kept.
+        """
         size = _size(columns)
         if self._held + size <= IN_MEMORY:
             self._held += size
             return Entry(len(columns), columns, pair=pair)
         batch = _to_batch(columns)
         data = batch.serialize()
+        start = self._length
+        try:
+            self._append(memoryview(data))
+        except OSError as error:
+            self._length = start
+            why = f"no room to stage a large statement in {tempfile.gettempdir()}: {error.strerror}"
+            raise StoreUnavailable(why) from error
+        return Entry(len(columns), None, batch.schema, start, data.size, pair)
+
+    def _append(self, data: memoryview) -> None:
         if self._file is None:
             self._file = _unnamed_file()
-        start = self._length
-        self._length += data.size
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._file, view, self._length - len(view))
-            view = view[written:]
-        return Entry(len(columns), None, batch.schema, start, data.size, pair)
+        while data:
+            written = os.pwrite(self._file, data, self._length)
+            self._length += written
+            data = data[written:]
 
     def place(self, entries: Sequence[Entry]) -> int:
         """Put kept segments at the end, in this order; returns the first one's number."""

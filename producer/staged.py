@@ -15,7 +15,8 @@ from headwater.log_store.port import Batch, Log, View
 from headwater.log_store.records import Committed, Idempotency, Move
 from headwater.producer.errors import AlterAfterWrite, NotFound, TransactionClosed
 from headwater.producer.intents import Intents
-from headwater.producer.overlay import Mark, Overlay
+from headwater.producer.overlay import Overlay
+from headwater.producer.written import Mark
 
 
 class Staged:

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from headwater.log_store.changes import RowChange
 from headwater.log_store.records import OP_DELETE, OP_INSERT, OP_UPDATE
 from headwater.producer.errors import RowExists, RowNotFound, RowTwice
-from headwater.producer.overlay import Known, Overlay, Own
+from headwater.producer.overlay import Known, Overlay
+from headwater.producer.written import Own
 from headwater.schemas.types import Row
 
 # Up to so many rows a statement goes row by row.
@@ -36,8 +37,7 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
 
     Raises:
         DuplicateKey: two rows would have one key. Nothing is staged.
-        RowNotFound: an updated or deleted row is not there. Nothing is staged.
-        RowTwice: a row is changed twice. Nothing is staged.
+        RowNotFound, RowTwice: a row is not there, or changed twice. Nothing is staged.
     """
     if len(updates) == 1 and not inserts and not deletes:
         row_id, row = updates[0]
@@ -64,16 +64,20 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
     ]
     changes += _updates(new, olds, moved)
     changes += [RowChange(OP_INSERT, one.row_id, None, one.image, b"", one.key) for one in made]
-    overlay.spool.rows(changes)
     for row_id, old in zip(deletes, removed, strict=True):
         overlay.put(row_id, None, old.key)
     for one, old in zip(new, olds, strict=False):
         overlay.put(one.row_id, Own(one.image, one.key), old.key)
     for one in made:
         overlay.put(one.row_id, Own(one.image, one.key), b"")
+    _count(overlay, changes)
+    return len(inserts) + len(updates) + len(deletes)
+
+
+def _count(overlay: Overlay, changes: Sequence[RowChange]) -> None:
+    overlay.spool.rows(changes)
     overlay.count += len(changes)
     overlay.byte_size += sum(len(one.before or b"") + len(one.after or b"") for one in changes)
-    return len(inserts) + len(updates) + len(deletes)
 
 
 def check_absent(overlay: Overlay, row_ids: Sequence[int]) -> None:

@@ -19,7 +19,7 @@ from support_producer import (
 )
 
 from headwater.log_store.changes import Columns
-from headwater.log_store.errors import WriteConflict
+from headwater.log_store.errors import StoreUnavailable, WriteConflict
 from headwater.log_store.port import Log
 from headwater.producer import ddl, spool, staging, sweep
 from headwater.producer.bulk_update import update_columns
@@ -301,6 +301,26 @@ def test_staged_runs_can_be_read_again_and_again() -> None:
     assert list(kinds()) == [(2, None), (2, [3, 3])]
     held.close()
     held.close()
+
+
+def test_a_full_disk_for_temporary_files_leaves_the_transaction_as_it_was(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = create(log)
+    tx = Transaction(log)
+    tx.insert(orders, [(1, "a")])
+    monkeypatch.setattr(spool, "IN_MEMORY", 0)
+
+    def full(file: int, data: memoryview, at: int) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headwater.producer.spool.os.pwrite", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            tx.insert_columns(orders, table_of(range(10, 30)))
+    tx.insert_columns(orders, table_of([2]))
+    tx.commit()
+    assert rows_of(log, orders) == [(1, "a"), (2, "n2")]
 
 
 def test_hashes_tell_keys_apart_by_every_byte_and_by_length() -> None:
