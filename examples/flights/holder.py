@@ -110,4 +110,7 @@ def say(said: str, **what: object) -> None:
 
 
 if __name__ == "__main__":
-    run(Job.read(sys.argv[1]))
+    try:
+        run(Job.read(sys.argv[1]))
+    except raw.BadInput as refused:
+        sys.exit(f"{refused}")

@@ -1,26 +1,22 @@
 """How the story prints: rich on a terminal, plain columns in a pipe, progress on stderr."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
-
-# Wide enough for every table here when there is no terminal to ask.
-_PIPE_WIDTH = 110
 
 
 class Printer:
     """Results to stdout."""
 
     def __init__(self) -> None:
-        width = None if sys.stdout.isatty() else _PIPE_WIDTH
-        self._console = Console(width=width, highlight=False)
+        self._console = Console(highlight=False)
 
     def title(self, text: str) -> None:
         """The beginning of a part."""
@@ -33,16 +29,31 @@ class Printer:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows under a header; numbers to the right, thousands separated."""
-        table = Table(box=SIMPLE_HEAD if self._console.is_terminal else None, pad_edge=False)
         found = [list(row) for row in rows]
-        for at, column in enumerate(columns):
-            numeric = bool(found) and all(isinstance(row[at], int | float) for row in found)
-            table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
-        for row in found:
-            table.add_row(*(_shown(value) for value in row))
-        from rich.padding import Padding
+        right = [
+            bool(found) and all(isinstance(row[at], int | float) for row in found)
+            for at in range(len(columns))
+        ]
+        shown = [[_shown(value) for value in row] for row in found]
+        if self._console.is_terminal:
+            self._console.print(Padding(_bordered(columns, shown, right), (0, 0, 0, 2)))
+            return
+        widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
+        for row in (columns, *shown):
+            cells = zip(row, widths, right, strict=True)
+            line = "  ".join(f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in cells)
+            self.line(line.rstrip())
 
-        self._console.print(Padding(table, (0, 0, 0, 2)))
+
+def _bordered(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
+) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column, to_right in zip(columns, right, strict=True):
+        table.add_column(column, justify="right" if to_right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def _shown(value: object) -> str:

@@ -46,7 +46,7 @@ class Holder:
                 yield cast(Said, json.loads(line))
         if self._process.wait() > 0:
             assert self._process.stderr is not None
-            raise HolderFailed(f"the holder failed:\n{self._process.stderr.read()}")
+            raise HolderFailed(f"the holder: {self._process.stderr.read().strip()}")
 
     def kill(self) -> None:
         """kill -9: it gets no chance to finish anything."""

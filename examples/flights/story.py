@@ -56,7 +56,13 @@ class Killed:
 
 
 def tell(plot: Plot, out: Printer) -> bool:
-    """The whole story; whether every check at its end agrees."""
+    """The whole story; whether every check at its end agrees.
+
+    Raises:
+        BadInput: the file is no such file. Nothing was begun.
+        HolderFailed: the replay ended by itself.
+    """
+    flights = raw.read_flights(plot.source)
     began = time.perf_counter()
     killed = live(plot, out)
     clock = BoardClock(0)
@@ -73,7 +79,8 @@ def tell(plot: Plot, out: Printer) -> bool:
             acknowledged=killed.acknowledged,
             recovered=killed.recovered,
         )
-        right = check(db, plot, told, out)
+        truth = oracle.read(flights, raw.time_zones())
+        right = check(db, truth, told, figures.notices(plot.job.outbox), out)
     out.line(f"took {time.perf_counter() - began:.1f} s")
     return right
 
@@ -229,11 +236,16 @@ def standing(db: headwater.Database, out: Printer) -> None:
     )
 
 
-def check(db: headwater.Database, plot: Plot, told: checks.Told, out: Printer) -> bool:
+def check(
+    db: headwater.Database,
+    truth: oracle.Oracle,
+    told: checks.Told,
+    sent: figures.Notices,
+    out: Printer,
+) -> bool:
     """The same from the raw file, by pandas."""
     out.title("6  Checked against pandas on the raw file")
-    truth = oracle.read(raw.read_flights(plot.source), raw.time_zones())
-    found = list(checks.all_checks(db, truth, figures.notices(plot.job.outbox), told))
+    found = list(checks.all_checks(db, truth, sent, told))
     out.table(
         ["", "store", "pandas", ""],
         [(one.what, one.store, one.pandas, "ok" if one.agrees else "DIFFERS") for one in found],

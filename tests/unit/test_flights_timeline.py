@@ -1,5 +1,6 @@
 """The replay's timeline and the oracle of the flights example, on flights written by hand."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -41,7 +42,7 @@ CANCELLED: dict[str, object] = {
 }
 
 
-def flights(*rows: dict[str, object]) -> pd.DataFrame:
+def flights(*rows: Mapping[str, object]) -> pd.DataFrame:
     """Raw flights: each the plain one but for what is given, numbered from 1."""
     return pd.DataFrame([{**PLAIN, "flight": 1 + n, **row} for n, row in enumerate(rows)])
 
