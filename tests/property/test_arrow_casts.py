@@ -147,6 +147,14 @@ def test_what_is_inside_stays_as_it_is_when_it_comes_again(
     assert all(map(same_row, rows, to_rows(schema, to_inner(schema, inner))))
 
 
+@pytest.mark.parametrize("kind", ["DECIMAL(10,2)", "DECIMAL(4,1)", "DECIMAL(10,0)", "INT"])
+def test_floats_near_a_tie_round_as_their_text_says(kind: str) -> None:
+    schema = table_of(SqlType.parse(kind))
+    column = arrow.array([n / 1000 for n in range(-3005, 3005, 5)], pa.float64())
+
+    assert one_by_one(schema, column) == to_rows(schema, to_inner(schema, pa.table({"x": column})))
+
+
 NANOS: list[tuple[str, pa.DataType, int, Plain]] = [
     ("TIMESTAMP", pa.timestamp("ns"), -1, -1),
     ("TIMESTAMP(3)", pa.timestamp("ns"), 1_999_999, 1),

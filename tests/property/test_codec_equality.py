@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support_rows import (
@@ -235,6 +236,38 @@ def test_images_and_keys_of_events_come_out_as_they_went_in(
         new = [None if x.after is None else key(decode(x.after)) for x in changes]
         assert old == found.old_keys.to_pylist()
         assert new == found.new_keys.to_pylist()
+
+
+MARKS = sorted({*(10**k - 3 for k in range(1, 19)), *(2 ** (7 * k - 1) - 3 for k in range(1, 10))})
+
+
+@pytest.mark.parametrize("first", MARKS)
+def test_numbers_that_grow_by_a_byte_within_a_commit_are_written_right(first: int) -> None:
+    schema = new_schema([ColumnSpec("a", SqlType.parse("INT"))])
+    drawn = [Drawn("c", first + i, None, (i,), i % 2) for i in range(7)]
+    for firsts in ((first, 1, 1), (1, first, 1), (1, 1, first)):
+        c = EventConstants(
+            product="0.1.0",
+            name="shop",
+            db="shop",
+            schema="public",
+            table="t",
+            ts_us=1,
+            written_us=1,
+            version=first,
+            sequence=first,
+            event_count=7,
+            epoch=1,
+            commit_id="a",
+            first_event_seq=firsts[0],
+            first_total_order=firsts[1],
+            first_table_order=firsts[2],
+        )
+        expected = reference_events(schema, c, drawn)
+
+        assert expected == EventWriter(c).rows(changes_of(schema, drawn))
+        assert expected == columns_of(changes_of(schema, drawn), EventWriter(c))
+        assert_reads(schema, c, drawn, read_by_columns(schema, *joined(expected)))
 
 
 def test_many_events_read_the_same_way_as_few() -> None:

@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from headwater.schemas.events import (
 from headwater.schemas.evolve import new_schema
 from headwater.schemas.images import ImageCodec, codec
 from headwater.schemas.tables import ColumnSpec, TableSchema
+from headwater.schemas.tails import learn
 from headwater.schemas.types import SqlType
 from headwater.schemas.varints import varint
 
@@ -175,3 +177,52 @@ def test_the_error_says_where_the_broken_message_starts() -> None:
         codec(TEXT).decode_by_columns(pa.array([good, good, good, b"\x07"], pa.binary()))
 
     assert 3 * len(good) == caught.value.position
+
+
+def test_a_length_past_its_own_message_is_refused_before_it_is_used() -> None:
+    good = codec(TEXT).encode(("x" * 40,))
+    lying = b"\x02" + varint(60) + b"abc"
+    with pytest.raises(EventUnreadable, match="a length is past the end"):
+        codec(TEXT).decode_by_columns(pa.array([good, lying, good, good], pa.binary()))
+
+
+def plain_events(count: int) -> list[bytes]:
+    """Events that differ in their numbers only, in values of every length."""
+    made = EventConstants(
+        product="0.1.0",
+        name="shop",
+        db="größe",
+        schema="public",
+        table="t",
+        ts_us=1_700_000_000_000_000,
+        written_us=1_700_000_000_000_001,
+        version=1000,
+        sequence=(1 << 63) - 1,
+        event_count=count,
+        epoch=1,
+        commit_id="0190b5f2",
+        first_event_seq=100_000,
+        first_total_order=70,
+        first_table_order=1,
+    )
+    image = codec(TEXT).encode((None,))
+    return EventWriter(made).rows([Change(ord("c"), 200 + i, None, image, 9) for i in range(count)])
+
+
+@pytest.mark.parametrize("bit", [0x80, 0x40, 0x02, 0x01])
+def test_every_flipped_bit_of_a_tail_is_judged_as_a_strict_parse_judges_it(bit: int) -> None:
+    events = plain_events(5)
+    image = 1 + 1 + len(codec(TEXT).encode((None,)))
+    for at in range(image, len(events[2])):
+        broken = events[2][:at] + bytes([events[2][at] ^ bit]) + events[2][at + 1 :]
+        block = [*events[:2], broken, *events[3:]]
+        by_columns = outcome(partial(read_by_columns, TEXT, b"".join(block), places(block)))
+        by_rows = outcome(partial(read_by_rows, TEXT, b"".join(block), places(block)))
+        assert by_rows == by_columns
+        try:
+            learnt = learn(broken[image:])
+        except EventUnreadable:
+            assert by_columns == "refused"
+            continue
+        op = broken[image + learnt.op]
+        assert (by_columns == "refused") == (op not in b"cr")
