@@ -4,7 +4,7 @@ What is checked, in this order: catalog objects, whole tables, watermarks, then 
 each table. Rows and keys of a table that has not moved since they were read need no look.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
 import numpy as np
@@ -109,25 +109,26 @@ def check_table(table: int, changes: TableChanges, latest: Latest) -> None:
     known = isinstance(latest.catalog.get("table", table), TableObject)
     if known and changes.keys_checked_at == latest.head(table).version:
         return
+    touched = _Touched(changes)
     for segment in changes:
         match segment:
             case Rows():
-                _check_rows(table, segment, changes, latest)
+                _check_rows(table, segment, touched, latest)
             case Columns():
-                _check_columns(table, segment, changes, latest)
+                _check_columns(table, segment, touched, latest)
 
 
-def _check_rows(table: int, segment: Rows, changes: TableChanges, latest: Latest) -> None:
+def _check_rows(table: int, segment: Rows, touched: _Touched, latest: Latest) -> None:
     for change in segment.changes:
         if change.seen and latest.stored_version(table, change.row_id) != change.seen:
             raise _row_moved(table, change.row_id, latest)
         if change.op == OP_INSERT and change.new_key:
             holder = latest.row_id(table, change.new_key)
-            if holder is not None and not _touches(changes, holder):
+            if holder is not None and holder not in touched:
                 raise _key_taken(table, change.new_key, latest)
 
 
-def _check_columns(table: int, segment: Columns, changes: TableChanges, latest: Latest) -> None:
+def _check_columns(table: int, segment: Columns, touched: _Touched, latest: Latest) -> None:
     if segment.seen is not None:
         read = np.flatnonzero(segment.seen)
         row_ids = segment.row_ids[read].tolist()
@@ -141,7 +142,7 @@ def _check_columns(table: int, segment: Columns, changes: TableChanges, latest: 
     inserted = np.flatnonzero(segment.ops == OP_INSERT)
     keys = _taken(segment.new_keys, inserted)
     for key, holder in zip(keys, latest.row_ids(table, keys), strict=True):
-        if holder is not None and not _touches(changes, holder):
+        if holder is not None and holder not in touched:
             raise _key_taken(table, key, latest)
 
 
@@ -159,17 +160,28 @@ def _known(table: int, latest: Latest) -> bool:
     return True
 
 
-def _touches(changes: TableChanges, row_id: int) -> bool:
-    """Whether the batch writes a row: the transaction has then freed that row's key itself."""
-    for segment in changes:
-        match segment:
-            case Rows():
-                if any(change.row_id == row_id and change.seen for change in segment.changes):
-                    return True
-            case Columns():
-                if bool((segment.row_ids == row_id).any()):
-                    return True
-    return False
+class _Touched:
+    """The rows that a batch writes and has read: their keys are its own to free. Built when asked."""
+
+    def __init__(self, changes: TableChanges) -> None:
+        self._changes = changes
+        self._row_ids: npt.NDArray[np.int64] | None = None
+
+    def __contains__(self, row_id: int) -> bool:
+        if self._row_ids is None:
+            self._row_ids = np.unique(np.concatenate(list(self._parts())))
+        at = int(np.searchsorted(self._row_ids, row_id))
+        return at < len(self._row_ids) and int(self._row_ids[at]) == row_id
+
+    def _parts(self) -> Iterator[npt.NDArray[np.int64]]:
+        yield np.empty(0, np.int64)
+        for segment in self._changes:
+            match segment:
+                case Rows():
+                    seen = [change.row_id for change in segment.changes if change.seen]
+                    yield np.array(seen, np.int64)
+                case Columns():
+                    yield segment.row_ids
 
 
 def _row_moved(table: int, row_id: int, latest: Latest) -> WriteConflict:

@@ -324,11 +324,17 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
 
 
 def _created(batch: Batch, latest: Latest, place: int, time_us: int) -> dict[int, VersionRow]:
-    """The v0 of each table that appears for the first time."""
+    """The v0 of each table that appears for the first time.
+
+    Raises:
+        WriteConflict: its topic belongs to a table that has been made meanwhile.
+    """
     created: dict[int, VersionRow] = {}
     for event in batch.catalog:
         value = event.value
         if isinstance(value, TableObject) and latest.catalog.get("table", value.id) is None:
+            if any(getattr(of, "topic", None) == value.topic for of in latest.catalog.all("table")):
+                raise WriteConflict("topic", value.topic, "was taken")
             created[value.id] = VersionRow(
                 value.id, 0, place, time_us, Counts(), 0, 1, value.schema.schema_id, GENESIS
             )

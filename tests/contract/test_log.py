@@ -1,6 +1,7 @@
 """What every adapter of the log must do, in sentences."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from support_log import (
@@ -15,7 +16,7 @@ from support_log import (
     write,
 )
 
-from headwater.log_store.catalog import TableObject
+from headwater.log_store.catalog import CatalogEvent, TableObject
 from headwater.log_store.errors import IdempotencyMismatch, StoreUnavailable, WriteConflict
 from headwater.log_store.port import Log
 from headwater.log_store.records import INITIAL, Counts, Idempotency, Move
@@ -167,6 +168,15 @@ def test_a_name_is_given_to_the_first_who_asks(log: Log) -> None:
     first, second = table_events(log, "orders"), table_events(log, "ORDERS")
     log.commit(batch(catalog=first))
     with pytest.raises(WriteConflict, match="ORDERS"):
+        log.commit(batch(catalog=second))
+
+
+def test_a_topic_is_given_to_the_first_who_asks(log: Log) -> None:
+    first, second = table_events(log, "orders"), table_events(log, "orders")
+    log.commit(batch(catalog=first))
+    made = log.view().catalog.tables()[0]
+    log.commit(batch(catalog=[CatalogEvent(replace(made, name="renamed"))]))
+    with pytest.raises(WriteConflict, match="topic"):
         log.commit(batch(catalog=second))
 
 
@@ -345,10 +355,6 @@ def test_a_closed_store_says_so(log: Log) -> None:
 def test_a_dropped_table_stays_readable(log: Log) -> None:
     table = make_table(log)
     write(log, table, insert(table, 1, (1, "a")))
-    from dataclasses import replace
-
-    from headwater.log_store.catalog import CatalogEvent
-
     log.commit(batch(catalog=[CatalogEvent(replace(table, dropped_at=0))]))
     with log.view() as view:
         dropped = view.catalog.table(table.id)
