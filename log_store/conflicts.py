@@ -97,6 +97,30 @@ def _consumer_name(catalog: Catalog, consumer: int) -> str:
     return f"{value.name}{of}"
 
 
+class _Touched:
+    """The rows that a batch writes and has read: their keys are its own to free. Built when asked."""
+
+    def __init__(self, changes: TableChanges) -> None:
+        self._changes = changes
+        self._row_ids: npt.NDArray[np.int64] | None = None
+
+    def __contains__(self, row_id: int) -> bool:
+        if self._row_ids is None:
+            self._row_ids = np.unique(np.concatenate(list(self._parts())))
+        at = int(np.searchsorted(self._row_ids, row_id))
+        return at < len(self._row_ids) and int(self._row_ids[at]) == row_id
+
+    def _parts(self) -> Iterator[npt.NDArray[np.int64]]:
+        yield np.empty(0, np.int64)
+        for segment in self._changes:
+            match segment:
+                case Rows():
+                    seen = [change.row_id for change in segment.changes if change.seen]
+                    yield np.array(seen, np.int64)
+                case Columns():
+                    yield segment.row_ids
+
+
 def check_generation(table: int, changes: TableChanges, catalog: Catalog) -> None:
     """Refuse if the table was altered since its images were made."""
     value = catalog.get("table", table)
@@ -158,30 +182,6 @@ def _known(table: int, latest: Latest) -> bool:
     except KeyError:
         return False
     return True
-
-
-class _Touched:
-    """The rows that a batch writes and has read: their keys are its own to free. Built when asked."""
-
-    def __init__(self, changes: TableChanges) -> None:
-        self._changes = changes
-        self._row_ids: npt.NDArray[np.int64] | None = None
-
-    def __contains__(self, row_id: int) -> bool:
-        if self._row_ids is None:
-            self._row_ids = np.unique(np.concatenate(list(self._parts())))
-        at = int(np.searchsorted(self._row_ids, row_id))
-        return at < len(self._row_ids) and int(self._row_ids[at]) == row_id
-
-    def _parts(self) -> Iterator[npt.NDArray[np.int64]]:
-        yield np.empty(0, np.int64)
-        for segment in self._changes:
-            match segment:
-                case Rows():
-                    seen = [change.row_id for change in segment.changes if change.seen]
-                    yield np.array(seen, np.int64)
-                case Columns():
-                    yield segment.row_ids
 
 
 def _row_moved(table: int, row_id: int, latest: Latest) -> WriteConflict:
