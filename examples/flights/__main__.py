@@ -21,7 +21,7 @@ def main(
     keep: Annotated[
         Path | None, typer.Option(help="A new directory to leave the store in.")
     ] = None,
-    minutes: Annotated[int, typer.Option(min=1, help="Minutes between refreshes.")] = 30,
+    minutes: Annotated[int, typer.Option(min=1, help="Minutes between refreshes.")] = 60,
     kill_after: Annotated[
         float, typer.Option(min=0, max=1, help="Kill after this share of the commits.")
     ] = 0.5,
