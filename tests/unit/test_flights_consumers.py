@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,16 @@ def test_the_faulty_release_takes_early_arrivals_for_delays(db: headwater.Databa
 
     assert (totals(db)["late"], totals(db)["late_minutes"]) == (2, 30)
     assert figures.late_minutes_on_board(db) == 10
+
+
+def test_a_delay_that_is_corrected_later_counts_as_corrected(db: headwater.Database) -> None:
+    replay(db, year(LATE))
+    consumers.count_delays(db, Release.RIGHT)
+    key = (date(2013, 6, 1), "AA", 1, "JFK")
+    db.table(board.FLIGHTS).update(key=key, set={"arr_delay": 4})
+    consumers.count_delays(db, Release.RIGHT)
+
+    assert (totals(db)["landed"], totals(db)["late_minutes"]) == (1, 4)
 
 
 def test_nothing_new_changes_no_totals_and_makes_no_version(db: headwater.Database) -> None:
