@@ -26,7 +26,7 @@ import json
 import struct
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ _AUTO = struct.Struct(">Iq")
 _U16, _U32, _U64 = struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">Q")
 _ONE, _RUN = struct.Struct(">BI"), struct.Struct(">BII")
 _TWO_OFFSETS = struct.Struct("<qq")
-_WHY: Final[tuple[Why, ...]] = get_args(Why)
+_WHY: Final = cast(tuple[Why, ...], get_args(Why))
 _WHY_AT: Final = {why: at for at, why in enumerate(_WHY)}
 
 
@@ -220,7 +220,7 @@ def decode_commit(sequence: int, value: bytes) -> tuple[CommitRow, CommitExtras]
         for _ in range(moves):
             move, at = _read_move(value, at)
             moved.append(move)
-    except (struct.error, UnicodeDecodeError) as error:
+    except (struct.error, ValueError, AttributeError) as error:
         raise EncodingNotKnown(f"commit: {error}") from error
     row = CommitRow(
         sequence,
@@ -282,7 +282,7 @@ def _read_move(value: bytes, at: int) -> tuple[Moved, int]:
         consumer,
         start if has & 1 else None,
         end,
-        _WHY[why],
+        _WHY[int(why)],
         target if has & 2 else None,
         tables,
         reason,

@@ -9,10 +9,10 @@ it is durable.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from headwater.log_store.errors import Fenced, LogError, OutcomeUnknown, StoreUnavailable
 from headwater.log_store.failpoints import failpoint
@@ -140,6 +140,15 @@ class CommitterParts:
     fsync: bool
 
 
+class _Ready(NamedTuple):
+    """A batch as it will be written, and what it leads to."""
+
+    rocks: WriteBatch
+    sequenced: Sequenced
+    made: list[VersionRow]
+    chain: bytes
+
+
 class Committer:
     """Takes batches from any thread, until closed."""
 
@@ -218,30 +227,38 @@ class Committer:
 
     def _take(self, ticket: Ticket, group: Sequence[Ticket]) -> None:
         """Check, sequence and write one batch; what it refuses is the ticket's error."""
-        live, batch, now_us = self._live, ticket.batch, self._parts.clock()
         try:
-            ticket.result = settle(batch, live, now_us)
-            if ticket.result is not None:
-                return
-            sequenced = sequence(batch, live, now_us)
-            large = _byte_size(batch) > LARGE_BYTES
-            if not large:
-                rocks = self._store.batch()
-                made = [put_table(rocks, sequenced, table) for table in sequenced.assemblies]
-                chain = put_commit(rocks, sequenced, batch.catalog, made, live.chain)
-                self._mark_checked(rocks)
-                failpoint("commit.before_append")
+            ready = self._ready(ticket.batch)
+            failpoint("commit.before_append")
         except Exception as error:  # noqa: BLE001 - nothing was written: the caller's own
             ticket.error = error
             return
-        if large:
-            self._take_large(ticket, sequenced, group)
-            return
-        ticket.written = True
-        self._store.write(rocks)
-        failpoint("commit.after_append")
-        live.advance(sequenced, made, chain)
-        ticket.result = committed_of(sequenced.row)
+        match ready:
+            case Committed():
+                ticket.result = ready
+            case Sequenced():
+                self._take_large(ticket, ready, group)
+            case _:
+                ticket.written = True
+                self._store.write(ready.rocks)
+                failpoint("commit.after_append")
+                self._live.advance(ready.sequenced, ready.made, ready.chain)
+                ticket.result = committed_of(ready.sequenced.row)
+
+    def _ready(self, batch: Batch) -> "Committed | Sequenced | _Ready":
+        """The answer if nothing is to be written, the place of a large batch, or what to write."""
+        live, now_us = self._live, self._parts.clock()
+        settled = settle(batch, live, now_us)
+        if settled is not None:
+            return settled
+        sequenced = sequence(batch, live, now_us)
+        if _byte_size(batch) > LARGE_BYTES:
+            return sequenced
+        rocks = self._store.batch()
+        made = [put_table(rocks, sequenced, table) for table in sequenced.assemblies]
+        chain = put_commit(rocks, sequenced, batch.catalog, made, live.chain)
+        self._mark_checked(rocks)
+        return _Ready(rocks, sequenced, made, chain)
 
     def _mark_checked(self, rocks: WriteBatch) -> None:
         """Now and then note how far the log need not be verified at the next open."""
@@ -313,7 +330,7 @@ class Committer:
             raise
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None]:
         """Nothing is committed inside the block; commits wait."""
         with self._writer:
             yield

@@ -36,7 +36,7 @@ from headwater.log_store.records import (
 )
 from headwater.log_store.rocks_large import changes_of, read_block
 from headwater.log_store.rocks_rebuild import differences
-from headwater.log_store.rocks_recover import STORE, check_format
+from headwater.log_store.rocks_recover import STORE, check_format, check_wal
 from headwater.log_store.rocks_state import last_commit, load_catalog
 from headwater.log_store.rocks_store import Access, Store, StoreSettings
 from headwater.log_store.rocks_verify import Progress, verify_commits
@@ -78,6 +78,7 @@ class RocksReader:
         check_format(path, new_allowed=False)
         if not (path / STORE / "CURRENT").exists():
             raise LogDamaged(str(path / STORE / "CURRENT"), "the file is missing")
+        check_wal(path / STORE)
         self.path = path
         self._scratch = Path(tempfile.mkdtemp(prefix="headwater-"))
         self._views: WeakSet[ReaderView] = WeakSet()

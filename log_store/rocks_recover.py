@@ -27,7 +27,7 @@ from headwater.log_store.rocks_snapshots import drop_pending
 from headwater.log_store.rocks_state import last_commit
 from headwater.log_store.rocks_store import Store, StoreSettings
 from headwater.log_store.rocks_verify import verify_commits
-from headwater.log_store.rocks_wal import stopped_at
+from headwater.log_store.rocks_wal import endless_at, stopped_at
 
 FORMAT: Final = 1
 _FORMAT_FILE: Final = "FORMAT"
@@ -127,6 +127,7 @@ def _open_whole(directory: Path, settings: StoreSettings, marker: Marker | None)
     held = marker is not None and marker.holds and marker.sequence > 0
     if not (path / "CURRENT").exists() and (held or _has_files(path)):
         raise LogDamaged(str(path / "CURRENT"), "the file is missing")
+    check_wal(path)
     if held:
         _keep(path, undo)
     try:
@@ -143,6 +144,13 @@ def _open_whole(directory: Path, settings: StoreSettings, marker: Marker | None)
         raise
     shutil.rmtree(undo, ignore_errors=True)
     return store
+
+
+def check_wal(path: Path) -> None:
+    """Refuse a write-ahead log that RocksDB would read for ever. Raises LogDamaged."""
+    spot = endless_at(path)
+    if spot is not None:
+        raise LogDamaged(f"{spot.file} at byte {spot.offset}", "there is no record of a log there")
 
 
 def _has_files(path: Path) -> bool:

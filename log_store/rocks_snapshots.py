@@ -9,9 +9,9 @@ written again, the list refers to it; so a chunk goes only when no list refers t
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -121,7 +121,8 @@ def _ipc(batch: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     options = pyarrow.ipc.IpcWriteOptions(compression="lz4")
     with pyarrow.ipc.new_stream(sink, batch.schema, options=options) as writer:
-        writer.write_batch(batch)
+        # The stubs leave out what it returns, which is nothing.
+        cast(Callable[[pa.RecordBatch], None], writer.write_batch)(batch)
     return sink.getvalue().to_pybytes()
 
 

@@ -8,7 +8,7 @@ of the commit that made them, which lets a view of an older place see whether th
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
-from headwater.log_store import rocks_keys as keys
+from headwater.log_store import rocks_keys as layout
 from headwater.log_store.catalog import Catalog, CatalogEvent
 from headwater.log_store.catalog_json import decode_object
 from headwater.log_store.encoding import (
@@ -67,38 +67,38 @@ class LiveState:
         return found
 
     def stored_version(self, table: int, row_id: int) -> int | None:
-        value = self._store.get("cur", keys.row_key(table, row_id))
+        value = self._store.get("cur", layout.row_key(table, row_id))
         return None if value is None else stored_version(value)
 
     def stored_versions(self, table: int, row_ids: Sequence[int]) -> list[int | None]:
-        asked = [keys.row_key(table, row_id) for row_id in row_ids]
+        asked = [layout.row_key(table, row_id) for row_id in row_ids]
         found = self._store.get_many("cur", asked)
         return [None if value is None else stored_version(value) for value in found]
 
     def row_id(self, table: int, key: bytes) -> int | None:
-        value = self._store.get("pk", keys.table_prefix(table) + key)
-        return None if value is None else keys.number_in(value)
+        value = self._store.get("pk", layout.table_prefix(table) + key)
+        return None if value is None else layout.number_in(value)
 
-    def row_ids(self, table: int, asked: Sequence[bytes]) -> list[int | None]:
-        prefix = keys.table_prefix(table)
-        found = self._store.get_many("pk", [prefix + key for key in asked])
-        return [None if value is None else keys.number_in(value) for value in found]
+    def row_ids(self, table: int, keys: Sequence[bytes]) -> list[int | None]:
+        prefix = layout.table_prefix(table)
+        found = self._store.get_many("pk", [prefix + key for key in keys])
+        return [None if value is None else layout.number_in(value) for value in found]
 
     def watermark(self, consumer: int) -> Watermark | None:
         found = self.marks.get(consumer)
         if found is None:
-            value = self._store.get("watermarks", keys.mark_key(consumer))
+            value = self._store.get("watermarks", layout.mark_key(consumer))
             if value is None:
                 return None
             found = self.marks[consumer] = decode_watermark(consumer, value)
         return found
 
     def find_idempotent(self, key: str) -> CommitRow | None:
-        place = self._store.get("commits", keys.idempotency_key(key))
+        place = self._store.get("commits", layout.idempotency_key(key))
         if place is None:
             return None
-        sequence = keys.number_in(place)
-        value = self._store.get("commits", keys.commit_key(sequence))
+        sequence = layout.number_in(place)
+        value = self._store.get("commits", layout.commit_key(sequence))
         # A commit that has expired takes its key with it only when the family is compacted.
         return None if value is None else decode_commit(sequence, value)[0]
 
@@ -119,10 +119,10 @@ class Source(Protocol):
 
 def newest_version(store: Store, table: int) -> VersionRow | None:
     """The last row of the version index of a table, None if it was never created."""
-    found = store.last("versions", keys.version_key(table, 0), keys.version_key(table, _END))
+    found = store.last("versions", layout.version_key(table, 0), layout.version_key(table, _END))
     if found is None:
         return None
-    return read_version(table, keys.number_of(found[0]), found[1])
+    return read_version(table, layout.number_of(found[0]), found[1])
 
 
 def read_version(table: int, version: int, value: bytes) -> VersionRow:
@@ -135,10 +135,10 @@ def read_version(table: int, version: int, value: bytes) -> VersionRow:
 
 def last_commit(store: Store) -> tuple[int, int, bytes]:
     """Sequence, time and chain digest of the last commit; zeros for an empty store."""
-    found = store.last("commits", keys.commit_key(0), keys.commit_key(_END))
+    found = store.last("commits", layout.commit_key(0), layout.commit_key(_END))
     if found is None:
         return 0, 0, NO_CHAIN
-    return keys.commit_of(found[0]), commit_time(found[1]), commit_chain(found[1])
+    return layout.commit_of(found[0]), commit_time(found[1]), commit_chain(found[1])
 
 
 def load_catalog(store: Source, upto: int = _END) -> Catalog:
@@ -148,10 +148,10 @@ def load_catalog(store: Source, upto: int = _END) -> Catalog:
 
 def catalog_events(store: Source, upto: int) -> Iterable[tuple[int, int, CatalogEvent]]:
     """Catalog events up to a commit, each with its commit and time. Raises LogDamaged."""
-    end = keys.ordinal_key(upto, 0xFFFFFFFF)
-    for chunk in store.chunks("catalog", keys.ordinal_key(0, 0), end):
+    end = layout.ordinal_key(upto, 0xFFFFFFFF)
+    for chunk in store.chunks("catalog", layout.ordinal_key(0, 0), end):
         for key, value in chunk:
-            sequence = keys.sequence_of(key)
+            sequence = layout.sequence_of(key)
             try:
                 time_us, text = unstamp(value)
                 yield sequence, time_us, CatalogEvent(decode_object(text))

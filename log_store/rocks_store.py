@@ -304,7 +304,7 @@ class Store:
         for driver in (*families.values(), self._db):
             try:
                 driver.close()
-            except Exception:  # noqa: BLE001 - the driver raises the bare class
+            except Exception:  # noqa: BLE001, S112 - the driver raises the bare class
                 # Closed already, or its disk has failed, which whoever wrote was told. What was
                 # flushed is there; a close that gave up here would keep the files locked.
                 continue
@@ -386,15 +386,26 @@ def _chunk(source: rocksdict.Rdict, family: str, start: bytes, end: bytes) -> li
                 if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_ROWS:
                     return chunk
             # `items` ends at a damaged block as if nothing followed: look there again.
-            again = source.iter(bounds)
-            again.seek(start := chunk[-1][0] + b"\0" if chunk else start)
-            if not again.valid():
-                again.status()
+            start = chunk[-1][0] + b"\0" if chunk else start
+            if _ends(source.iter(bounds), start):
                 return chunk
             # What follows now was added meanwhile.
     except Exception as error:  # noqa: BLE001 - the driver raises the bare class
         _raise(error, family)
     raise LogDamaged(family, f"a scan stops before key {start.hex()}")
+
+
+def _ends(cursor: rocksdict.RdictIter, start: bytes) -> bool:
+    """Whether nothing stands from `start` on; raises the driver's error at a damaged block."""
+    try:
+        cursor.seek(start)
+        if cursor.valid():
+            return False
+        cursor.status()
+        return True
+    finally:
+        # The frame of an error that somebody holds must not hold the files open.
+        del cursor
 
 
 def _chunk_by(cursor: rocksdict.RdictIter, start: bytes, end: bytes) -> list[Pair]:
@@ -414,17 +425,25 @@ def _chunk_by(cursor: rocksdict.RdictIter, start: bytes, end: bytes) -> list[Pai
         cursor.status()
     except Exception as error:  # noqa: BLE001 - the driver raises the bare class
         _raise(error, _SCANNED)
+    finally:
+        del cursor  # see `_ends`
     return chunk
 
 
 def _last(source: rocksdict.Rdict, family: str, start: bytes, upto: bytes) -> Pair | None:
     try:
-        found = source.iter()
-        found.seek_for_prev(upto)
-        if not found.valid():
-            found.status()
-            return None
-        key = cast(bytes, found.key())
-        return (key, cast(bytes, found.value())) if key >= start else None
+        return _before(source.iter(), start, upto)
     except Exception as error:  # noqa: BLE001 - the driver raises the bare class
         _raise(error, family)
+
+
+def _before(cursor: rocksdict.RdictIter, start: bytes, upto: bytes) -> Pair | None:
+    try:
+        cursor.seek_for_prev(upto)
+        if not cursor.valid():
+            cursor.status()
+            return None
+        key = cast(bytes, cursor.key())
+        return (key, cast(bytes, cursor.value())) if key >= start else None
+    finally:
+        del cursor  # see `_ends`

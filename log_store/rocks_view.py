@@ -10,7 +10,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from headwater.log_store import rocks_keys as keys
+from headwater.log_store import rocks_keys as layout
 from headwater.log_store.catalog import Catalog
 from headwater.log_store.encoding import (
     EncodingNotKnown,
@@ -97,11 +97,11 @@ class RocksView:
         if found is not None and found.sequence <= self.sequence:
             return found
         pair = self._source.last(
-            "versions", keys.version_key(table, 0), keys.version_key(table, (1 << 64) - 1)
+            "versions", layout.version_key(table, 0), layout.version_key(table, (1 << 64) - 1)
         )
         if pair is None:
             raise KeyError(table)
-        found = read_version(table, keys.number_of(pair[0]), pair[1])
+        found = read_version(table, layout.number_of(pair[0]), pair[1])
         if found.sequence <= self.sequence:
             return found
         earlier = self._search(table, found.version, self.sequence)
@@ -114,7 +114,7 @@ class RocksView:
         """One version's row, None above the head or below the horizon."""
         if version < 0:
             return None
-        value = self._source.get("versions", keys.version_key(table, version))
+        value = self._source.get("versions", layout.version_key(table, version))
         if value is None or version_place(value) > self.sequence:
             return None
         return read_version(table, version, value)
@@ -123,12 +123,12 @@ class RocksView:
         """The rows of (after, upto], in order."""
         if upto <= after:
             return
-        start, end = keys.version_key(table, after + 1), keys.version_key(table, upto + 1)
+        start, end = layout.version_key(table, after + 1), layout.version_key(table, upto + 1)
         for chunk in self._source.chunks("versions", start, end):
             for key, value in chunk:
                 if version_place(value) > self.sequence:
                     return
-                yield read_version(table, keys.number_of(key), value)
+                yield read_version(table, layout.number_of(key), value)
 
     def version_at(self, table: int, sequence: int) -> int:
         """The version right after the commit at `sequence`; -1 if the table did not exist."""
@@ -145,12 +145,12 @@ class RocksView:
         low, high = -1, below
         while high - low > 1:
             middle = (low + high) // 2
-            value = self._source.get("versions", keys.version_key(table, middle))
+            value = self._source.get("versions", layout.version_key(table, middle))
             if value is None or version_place(value) <= sequence:
                 low = middle
             else:
                 high = middle
-        if low >= 0 and self._source.get("versions", keys.version_key(table, low)) is None:
+        if low >= 0 and self._source.get("versions", layout.version_key(table, low)) is None:
             return -1
         return low
 
@@ -161,7 +161,7 @@ class RocksView:
         low, high = 0, self.sequence
         while high - low > 1:
             middle = (low + high) // 2
-            value = self._source.get("commits", keys.commit_key(middle))
+            value = self._source.get("commits", layout.commit_key(middle))
             if value is None or commit_time(value) <= time_us:
                 low = middle
             else:
@@ -175,11 +175,11 @@ class RocksView:
             return
         expected, chunk = after + 1, 0
         blocks = self._source.chunks(
-            "log", keys.chunk_key(table, after + 1, 0), keys.chunk_key(table, upto + 1, 0)
+            "log", layout.chunk_key(table, after + 1, 0), layout.chunk_key(table, upto + 1, 0)
         )
         for pairs in blocks:
             for key, value in pairs:
-                version, at = keys.chunk_of(key)
+                version, at = layout.chunk_of(key)
                 if chunk and at == 0:
                     self._whole(table, expected, chunk)
                     expected, chunk = expected + 1, 0
@@ -204,7 +204,7 @@ class RocksView:
 
     def row(self, table: int, row_id: int) -> Stored | None:
         """A current row."""
-        value = self._source.get("cur", keys.row_key(table, row_id))
+        value = self._source.get("cur", layout.row_key(table, row_id))
         return None if value is None else decode_stored(value)
 
     def rows(self, table: int, row_ids: Sequence[int]) -> list[Stored | None]:
@@ -213,19 +213,19 @@ class RocksView:
 
     def row_id(self, table: int, key: bytes) -> int | None:
         """Which row holds a key, given as its Avro bytes."""
-        value = self._source.get("pk", keys.table_prefix(table) + key)
-        return None if value is None else keys.number_in(value)
+        value = self._source.get("pk", layout.table_prefix(table) + key)
+        return None if value is None else layout.number_in(value)
 
-    def row_ids(self, table: int, asked: Sequence[bytes]) -> list[int | None]:
+    def row_ids(self, table: int, keys: Sequence[bytes]) -> list[int | None]:
         """Which rows hold these keys, in the order asked."""
-        return [self.row_id(table, key) for key in asked]
+        return [self.row_id(table, key) for key in keys]
 
     def scan(self, table: int) -> Iterator[ScanBlock]:
         """All current rows, in row id order."""
-        prefix = keys.table_prefix(table)
-        for chunk in self._source.chunks("cur", prefix, keys.after_prefix(prefix)):
+        prefix = layout.table_prefix(table)
+        for chunk in self._source.chunks("cur", prefix, layout.after_prefix(prefix)):
             yield ScanBlock(
-                [keys.number_of(key) for key, _ in chunk],
+                [layout.number_of(key) for key, _ in chunk],
                 [decode_stored(value) for _, value in chunk],
             )
 
@@ -239,15 +239,15 @@ class RocksView:
         found = self._at.newest_mark(consumer) if self._at is not None else None
         if found is not None and found.sequence <= self.sequence:
             return found
-        value = self._source.get("watermarks", keys.mark_key(consumer))
+        value = self._source.get("watermarks", layout.mark_key(consumer))
         return None if value is None else decode_watermark(consumer, value)
 
     def moves(self, consumer: int) -> Iterator[tuple[CommitRow, Moved]]:
         """Every kept move of one consumer, oldest first, with its commit."""
-        start, end = keys.move_key(consumer, 0), keys.move_key(consumer, self.sequence + 1)
+        start, end = layout.move_key(consumer, 0), layout.move_key(consumer, self.sequence + 1)
         for chunk in self._source.chunks("watermarks", start, end):
             for key, _ in chunk:
-                row = self.commit(keys.move_of(key))
+                row = self.commit(layout.move_of(key))
                 if row is not None:
                     yield from ((row, m) for m in row.moves if m.move.consumer == consumer)
 
@@ -255,7 +255,7 @@ class RocksView:
         """One commit, None if it is not kept."""
         if not 1 <= sequence <= self.sequence:
             return None
-        value = self._source.get("commits", keys.commit_key(sequence))
+        value = self._source.get("commits", layout.commit_key(sequence))
         return None if value is None else read_commit(sequence, value)
 
     def commits(self, after: int, upto: int) -> Iterator[CommitRow]:
@@ -263,29 +263,29 @@ class RocksView:
         after, upto = max(after, 0), min(upto, self.sequence)
         if upto <= after:
             return
-        start, end = keys.commit_key(after + 1), keys.commit_key(upto + 1)
+        start, end = layout.commit_key(after + 1), layout.commit_key(upto + 1)
         for chunk in self._source.chunks("commits", start, end):
             for key, value in chunk:
-                yield read_commit(keys.commit_of(key), value)
+                yield read_commit(layout.commit_of(key), value)
 
     def find_commit(self, commit_id: str) -> CommitRow | None:
         """The commit of that id."""
-        return self._found(keys.commit_id_key(commit_id))
+        return self._found(layout.commit_id_key(commit_id))
 
     def find_idempotent(self, key: str) -> CommitRow | None:
         """The commit that carried that idempotency key."""
-        return self._found(keys.idempotency_key(key))
+        return self._found(layout.idempotency_key(key))
 
     def _found(self, key: bytes) -> CommitRow | None:
         place = self._source.get("commits", key)
-        return None if place is None else self.commit(keys.number_in(place))
+        return None if place is None else self.commit(layout.number_in(place))
 
     def audit(self, after: int = 0) -> Iterator[AuditRow]:
         """Audit rows of commits after that place, oldest first."""
-        start, end = keys.ordinal_key(after + 1, 0), keys.ordinal_key(self.sequence + 1, 0)
+        start, end = layout.ordinal_key(after + 1, 0), layout.ordinal_key(self.sequence + 1, 0)
         for chunk in self._source.chunks("audit", start, end):
             for key, value in chunk:
-                sequence = keys.sequence_of(key)
+                sequence = layout.sequence_of(key)
                 try:
                     yield decode_audit(sequence, value)
                 except EncodingNotKnown as error:

@@ -60,7 +60,8 @@ class ChunkWriter:
         offsets, data = encoded.run()
         start, count = 0, len(offsets) - 1
         while start < count:
-            full = int(np.searchsorted(offsets, offsets[start] + CHUNK_BYTES, "right")) - 1
+            limit = int(offsets[start]) + CHUNK_BYTES
+            full = int(np.searchsorted(offsets, limit, "right")) - 1
             end = min(max(full, start + 1), start + MAX_BLOCK, count)
             self.count += 1
             yield encode_run(self._schema_id, offsets[start : end + 1], data)

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +47,7 @@ def options(path: Path, **changed: object) -> RocksOptions:
 
 
 @contextmanager
-def opened(path: Path, **changed: object) -> Iterator[RocksLog]:
+def opened(path: Path, **changed: object) -> Generator[RocksLog]:
     """A store, closed at the end of the block."""
     with RocksLog(options(path, **changed)) as log:
         yield log
