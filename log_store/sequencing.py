@@ -213,6 +213,8 @@ class TableAssembly:
         return Encoded(segment, None, offsets, data)
 
     def _chain(self) -> ChainDigest:
+        if self._digest is None:
+            self._digest = ChainDigest(self._before.digest, self._table.id, self.version)
         assert isinstance(self._digest, ChainDigest)
         return self._digest
 
@@ -239,7 +241,7 @@ class TableAssembly:
             before.event_seq + self._count,
             self._next_row_id,
             self.schema_id,
-            self._digest if isinstance(self._digest, bytes) else self._digest.digest(),
+            self._digest if isinstance(self._digest, bytes) else self._chain().digest(),
             autos,
             chunks,
         )

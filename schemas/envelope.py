@@ -14,7 +14,6 @@ What is constant within a commit is encoded once, when the writer is made.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
@@ -63,8 +62,7 @@ class _Change(NamedTuple):
     pair: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventConstants:
+class EventConstants(NamedTuple):
     """What is the same in all events of one table in one commit, and where their numbers start.
 
     `snapshot` marks rows of an initial snapshot: source.snapshot `true`, no transaction.
@@ -88,8 +86,7 @@ class EventConstants:
     snapshot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(NamedTuple):
     """The constant bytes of an event's end, in order; what varies stands between them."""
 
     head: bytes  # version .. the branch of sequence; then its length
@@ -102,44 +99,37 @@ class Segments:
 
 
 @lru_cache(maxsize=1024)
-def _named(version: str, connector: str, name: str) -> bytes:
-    return encode_string(version) + encode_string(connector) + encode_string(name)
+def _texts(product: str, name: str, db: str, state: str) -> tuple[bytes, bytes]:
+    """What stands before and after the commit's time at the start of `source`."""
+    before = encode_string(product) + encode_string(CONNECTOR) + encode_string(name)
+    # snapshot's first branch is the string.
+    return before, NULL + encode_string(state) + encode_string(db) + SOME
+
+
+@lru_cache(maxsize=1024)
+def _place(schema: str, table: str) -> bytes:
+    return NULL + encode_string(schema) + encode_string(table) + SOME
+
+
+@lru_cache(maxsize=64)
+def _millis(time_ms: int) -> bytes:
+    """A time in milliseconds, which commits close to each other share."""
+    return encode_long(time_ms)
 
 
 def segments_of(c: EventConstants) -> Segments:
     """The constant bytes of a commit's events."""
-    state = "true" if c.snapshot else "false"
+    before, after = _texts(c.product, c.name, c.db, "true" if c.snapshot else "false")
+    time_us = encode_long(c.ts_us)
+    written_us = time_us if c.written_us == c.ts_us else encode_long(c.written_us)
     return Segments(
-        head=b"".join(
-            (
-                _named(c.product, CONNECTOR, c.name),
-                encode_long(c.ts_us // 1000),
-                NULL,  # snapshot's first branch is the string
-                encode_string(state),
-                encode_string(c.db),
-                SOME,
-            )
-        ),
-        sequence=b'["%d","' % c.version,
-        named=b"".join(
-            (
-                b'"]',
-                SOME,
-                encode_long(c.ts_us),
-                NULL,
-                encode_string(c.schema),
-                encode_string(c.table),
-                SOME,
-                encode_long(c.sequence),
-                SOME,
-            )
-        ),
-        versioned=NULL + SOME + encode_long(c.version) + SOME,
-        counted=SOME + encode_long(c.event_count) + SOME,
-        in_commit=SOME
-        + encode_long(c.epoch)
-        + (NULL if c.snapshot else SOME + encode_string(c.commit_id)),
-        written=SOME + encode_long(c.written_us // 1000) + SOME + encode_long(c.written_us) + NULL,
+        before + _millis(c.ts_us // 1000) + after,
+        b'["%d","' % c.version,
+        b'"]' + SOME + time_us + _place(c.schema, c.table) + encode_long(c.sequence) + SOME,
+        NULL + SOME + encode_long(c.version) + SOME,
+        SOME + encode_long(c.event_count) + SOME,
+        SOME + encode_long(c.epoch) + (NULL if c.snapshot else SOME + encode_string(c.commit_id)),
+        SOME + _millis(c.written_us // 1000) + SOME + written_us + NULL,
     )
 
 
