@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
 
 from headwater.consumers.errors import PositionUnknown
+from headwater.consumers.spans import parse_span
 from headwater.log_store.catalog import TableObject
 from headwater.log_store.errors import OutsideHistory
 from headwater.log_store.port import View
@@ -64,14 +65,7 @@ Position = Mark | AtVersion | AtTime | AtStatement | AtStream
 Said = int | str | datetime | Mapping[str, str | int | datetime] | Position
 
 _VERSION = re.compile(r"v?(\d+)", re.IGNORECASE)
-_AGO = re.compile(r"(?:-\s*)?(\d+(?:\.\d+)?|an?)\s*([a-z]+)\s*(ago)?", re.IGNORECASE)
-_SECONDS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
-    **dict.fromkeys(("d", "day", "days"), 86_400),
-    **dict.fromkeys(("w", "week", "weeks"), 604_800),
-}
+_AGO = re.compile(r"-\s*(?P<back>.+)|(?P<ago>.+)\s+ago", re.IGNORECASE)
 
 
 def parse(said: Said, now_us: int, *, zone: tzinfo = UTC) -> Position:
@@ -112,11 +106,12 @@ def _text(text: str, now_us: int, zone: tzinfo) -> Position:
         return Mark(plain.lower())
     if found := _VERSION.fullmatch(plain):
         return AtVersion(int(found[1]))
-    if (found := _AGO.fullmatch(plain)) and (found[3] or plain.startswith("-")):
-        unit = _SECONDS.get(found[2].lower())
-        if unit is not None:
-            count = 1.0 if found[1].lower() in ("a", "an") else float(found[1])
-            return AtTime(now_us - round(count * unit * 1_000_000))
+    if found := _AGO.fullmatch(plain):
+        span = parse_span(
+            re.sub(r"\ban? ", "1 ", found["back"] or found["ago"], flags=re.IGNORECASE)
+        )
+        if span is not None:
+            return AtTime(now_us - span // _US)
     try:
         return AtTime(_micros(datetime.fromisoformat(plain), zone))
     except ValueError:

@@ -25,6 +25,7 @@ from headwater.consumers.read import ReadOptions
 from headwater.consumers.registration import find_consumer
 from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
 from headwater.consumers.rewind_plan import RewindPlan
+from headwater.consumers.spans import parse_span
 from headwater.consumers.streams import StreamOptions, alter_stream, options_of
 from headwater.consumers.windows import Bounds
 from headwater.consumers.windows import Window as Versions
@@ -41,7 +42,6 @@ from headwater.ops.api_rewind import Plan
 from headwater.ops.api_windows import StreamRows, Window
 from headwater.ops.errors import BadArgument
 from headwater.ops.present import Change, Reads
-from headwater.ops.spans import span_seconds
 from headwater.producer.errors import NotFound
 from headwater.producer.names import find_table
 from headwater.producer.transaction import Transaction
@@ -80,9 +80,16 @@ def stream_options(standing: StreamOptions, asked: StreamArguments) -> StreamOpt
         sharing=_word(Sharing, asked, "sharing", standing.sharing),
         policy=_word(RewindPolicy, asked, "policy", standing.policy),
         initial_rows=asked.get("initial_rows", standing.initial_rows),
-        retention_s=span_seconds(retention) if isinstance(retention, str) else retention,
+        retention_s=_seconds(retention) if isinstance(retention, str) else retention,
         comment=asked.get("comment", standing.comment),
     )
+
+
+def _seconds(text: str) -> int:
+    span = parse_span(text)
+    if span is None:
+        raise BadArgument(f"{text!r} is no span of time: write 30 days, 15m or 1.5 hours")
+    return round(span.total_seconds())
 
 
 _Word = TypeVar("_Word", Capture, Sharing, RewindPolicy)

@@ -15,17 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
+from headwater.consumers.spans import parse_span
 from headwater.ops.exits import CommandError, Exit
 
-_UNITS: Final = {
-    "ms": 1e-3,
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-    **dict.fromkeys(("w", "week", "weeks"), 604800.0),
-}
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*,?", re.ASCII)
 _VERSION = re.compile(r"[@v](\d{1,18})", re.ASCII)
 _DAY = re.compile(r"(today|yesterday)(?:\s+(\d{1,2}:\d{2}(?::\d{2})?))?", re.ASCII)
 # Since 1970: 10 digits are seconds until 2286, 13 are milliseconds, 16 are microseconds.
@@ -54,19 +46,10 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         CommandError: it is no duration.
     """
-    wanted, at, seconds = text.strip().lower(), 0, 0.0
-    while at < len(wanted):
-        found = _PART.match(wanted, at)
-        if found is None or found[2] not in _UNITS:
-            raise _refused(text, "a duration such as 15m, 1h30m or '2 hours'")
-        seconds += float(found[1]) * _UNITS[found[2]]
-        at = found.end()
-    if not wanted:
+    span = parse_span(text)
+    if span is None:
         raise _refused(text, "a duration such as 15m, 1h30m or '2 hours'")
-    try:
-        return timedelta(seconds=seconds)
-    except OverflowError:
-        raise _refused(text, "a duration below 2.7 million years") from None
+    return span
 
 
 def parse_time(text: str, *, now: datetime) -> Moment:
