@@ -27,7 +27,7 @@ from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_recover import open_store
 from headwater.log_store.rocks_snapshots import keep_snapshot
 from headwater.log_store.rocks_state import LiveState
-from headwater.log_store.rocks_store import Moment, StoreSettings
+from headwater.log_store.rocks_store import StoreSettings
 from headwater.log_store.rocks_verify import Progress, verify_commits
 from headwater.log_store.rocks_view import Published, RocksView
 
@@ -71,7 +71,7 @@ class RocksLog:
         self._store, self._lock = opened.store, opened.lock
         self._live = LiveState(opened.store, opened.name, opened.epoch)
         self._marker = HeadMarker(options.path, opened.epoch, synced=options.fsync)
-        self._moments: WeakSet[Moment] = WeakSet()
+        self._shared: WeakSet[Published] = WeakSet()
         self._changed = threading.Condition()
         self._waiting = 0
         self._ids = threading.Lock()
@@ -105,7 +105,11 @@ class RocksLog:
 
     def view(self) -> RocksView:
         """The newest published state."""
-        return RocksView(self._alive())
+        at = self._alive()
+        if not at.shared:
+            at.shared = True
+            self._shared.add(at)
+        return RocksView(at)
 
     def commit(self, batch: Batch) -> Committed:
         """See `port.Log.commit`."""
@@ -115,7 +119,6 @@ class RocksLog:
         """Show the live state to views from here on; what it names is on disk."""
         live = self._live
         moment = self._store.moment()
-        self._moments.add(moment)
         self._marker.write(live.sequence, live.time_us, live.chain)
         self._published = Published(
             live.sequence, live.time_us, live.catalog, moment, live.heads.get, live.marks.get
@@ -219,13 +222,13 @@ class RocksLog:
         """
         self._committer.close()
         with self._changed:
-            if self._published is None:
+            last, self._published = self._published, None
+            if last is None:
                 return
-            self._published = None
             self._changed.notify_all()
         # A snapshot would keep the files open, and RocksDB's own lock held.
-        for moment in list(self._moments):
-            moment.drop()
+        for published in (*self._shared, last):
+            published.drop()
         with self._snapshots:
             try:
                 self._lock.check()

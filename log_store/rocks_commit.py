@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
 from headwater.log_store.errors import Fenced, LogError, OutcomeUnknown, StoreUnavailable
@@ -33,6 +34,7 @@ LARGE_BYTES: Final = 16 << 20
 CHECK_EVERY: Final = 4096
 _CHECK_BYTES_EACH: Final = 4096
 PATIENCE_S: Final = 0.001
+_LOOK_AGAIN_NS: Final = 1_000_000
 # What an event costs beside its images.
 _EVENT_BYTES: Final = 160
 
@@ -162,6 +164,7 @@ class Committer:
         self._closing = self._closed = False
         self._spent = ""
         self._since_checked = 0
+        self._looked_ns = 0
 
     def commit(self, batch: Batch) -> Committed:
         """See `port.Log.commit`."""
@@ -223,7 +226,9 @@ class Committer:
             raise StoreUnavailable(_CLOSED)
         if self._spent:
             raise StoreUnavailable(f"the store stopped writing ({self._spent}): open it again")
-        self._parts.guard.check()
+        # Whoever has just looked after a write need not look again before the next one.
+        if monotonic_ns() - self._looked_ns > _LOOK_AGAIN_NS:
+            self._parts.guard.check()
 
     def _take(self, ticket: Ticket, group: Sequence[Ticket]) -> None:
         """Check, sequence and write one batch; what it refuses is the ticket's error."""
@@ -297,6 +302,7 @@ class Committer:
         # A taker reads the log only after its epoch stands here: had it come before our flush,
         # what we flushed could be lost to it and must not be acknowledged.
         parts.guard.check()
+        self._looked_ns = monotonic_ns()
         failpoint("commit.after_sync")
         parts.publish()
         for ticket in group:

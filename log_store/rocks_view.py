@@ -35,7 +35,7 @@ from headwater.log_store.records import (
 )
 from headwater.log_store.rocks_snapshots import read_snapshot, snapshots_of
 from headwater.log_store.rocks_state import Source, read_version
-from headwater.log_store.rocks_store import Pair
+from headwater.log_store.rocks_store import Moment, Pair
 
 
 class Published:
@@ -47,6 +47,7 @@ class Published:
         "newest_head",
         "newest_mark",
         "sequence",
+        "shared",
         "source",
         "time_us",
     )
@@ -63,6 +64,12 @@ class Published:
         self.sequence, self.time_us, self.catalog, self.source = sequence, time_us, catalog, source
         # What the writer remembers: this state's own wherever it is not of a later commit.
         self.newest_head, self.newest_mark = newest_head, newest_mark
+        self.shared = False
+
+    def drop(self) -> None:
+        """Let go of the moment; views of it raise StoreUnavailable from here on."""
+        if isinstance(self.source, Moment):
+            self.source.drop()
 
 
 class _Closed:

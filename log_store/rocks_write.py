@@ -27,7 +27,14 @@ from headwater.log_store.encoding import (
     stamp,
     stored_prefix,
 )
-from headwater.log_store.records import OP_DELETE, OP_INSERT, OP_SNAPSHOT, OP_UPDATE, VersionRow
+from headwater.log_store.records import (
+    OP_DELETE,
+    OP_INSERT,
+    OP_SNAPSHOT,
+    OP_UPDATE,
+    AuditRow,
+    VersionRow,
+)
 from headwater.log_store.rocks_store import WriteBatch
 from headwater.log_store.sequencing import Encoded, Sequenced
 
@@ -107,31 +114,43 @@ def put_commit(
 
     `made` are the versions it made, in the order of its tables; `chain` is the digest before it.
     """
-    row = sequenced.row
+    row, put = sequenced.row, batch.put_in
     sequence = row.sequence
     covered: list[bytes] = [version.digest for version in made]
+    of = batch.handle("versions")
     for version in (*sequenced.created, *made):
-        key = keys.version_key(version.table, version.version)
-        batch.put("versions", key, encode_version(version))
-    for ordinal, event in enumerate(events):
-        value = stamp(row.time_us, encode_object(event.value))
-        covered.append(value)
-        batch.put("catalog", keys.ordinal_key(sequence, ordinal), value)
-    for ordinal, audited in enumerate(sequenced.audit):
-        value = encode_audit(audited)
-        covered.append(value)
-        batch.put("audit", keys.ordinal_key(sequence, ordinal), value)
+        put(keys.version_key(version.table, version.version), encode_version(version), of)
+    if events:
+        covered += _put_events(batch, sequence, row.time_us, events)
+    if sequenced.audit:
+        covered += _put_audit(batch, sequence, sequenced.audit)
     for mark in sequenced.watermarks:
         batch.put("watermarks", keys.mark_key(mark.consumer), encode_watermark(mark))
         batch.put("watermarks", keys.move_key(mark.consumer, sequence), b"")
     value = encode_commit(row, {version.table: version.autos for version in made})
     digest = chain_commit(chain, sequence, value, covered)
-    place = keys.number(sequence)
-    batch.put("commits", keys.commit_key(sequence), value + digest)
-    batch.put("commits", keys.commit_id_key(row.commit_id), place)
+    place, of = keys.number(sequence), batch.handle("commits")
+    put(keys.commit_key(sequence), value + digest, of)
+    put(keys.commit_id_key(row.commit_id), place, of)
     if row.idempotency is not None:
-        batch.put("commits", keys.idempotency_key(row.idempotency.key), place)
+        put(keys.idempotency_key(row.idempotency.key), place, of)
     return digest
+
+
+def _put_events(
+    batch: WriteBatch, sequence: int, time_us: int, events: Sequence[CatalogEvent]
+) -> list[bytes]:
+    values = [stamp(time_us, encode_object(event.value)) for event in events]
+    for ordinal, value in enumerate(values):
+        batch.put("catalog", keys.ordinal_key(sequence, ordinal), value)
+    return values
+
+
+def _put_audit(batch: WriteBatch, sequence: int, rows: Sequence[AuditRow]) -> list[bytes]:
+    values = [encode_audit(row) for row in rows]
+    for ordinal, value in enumerate(values):
+        batch.put("audit", keys.ordinal_key(sequence, ordinal), value)
+    return values
 
 
 def put_state(batch: WriteBatch, table: int, prefix: bytes, segment: Segment) -> None:
