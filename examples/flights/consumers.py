@@ -2,7 +2,7 @@
 
 delays    TABLE consumer  every day        carrier_delays: a running total by carrier
 log       TABLE consumer  every week       flight_log: one row for every change
-notices   CLIENT consumer every six hours  a file: who must be told of what, at least once
+notices   CLIENT consumer twice a day  a file: who must be told of what, at least once
 
 The first two commit their effect and their watermark together, so nothing is counted twice. The
 third writes outside the store: the file is written first and the watermark moved after it, so a
@@ -29,7 +29,7 @@ NOTICES: Final = "notices"
 # A departure this late, in minutes, is worth a notice.
 LATE_NOTICE: Final = 120
 
-PACE_US: Final = {"notices": DAY_US // 4, "delays": DAY_US, "log": 7 * DAY_US}
+PACE_US: Final = {"notices": DAY_US // 2, "delays": DAY_US, "log": 7 * DAY_US}
 
 _READ: Final = (
     *("flight_date", "carrier", "flight", "origin", "dep_delay", "arr_delay", "status"),
@@ -165,7 +165,7 @@ def mend_outbox(outbox: Path) -> None:
 
 
 def due(times_us: Times, commit: int, consumer: str) -> bool:
-    """Whether a consumer reads after this refresh: the last one of its day, week or quarter."""
+    """Whether a consumer reads after this refresh: the last one of its half day, day or week."""
     if commit + 1 >= len(times_us):
         return True
     pace = PACE_US[consumer]

@@ -208,7 +208,7 @@ def test_the_board_is_read_as_it_stood_with_what_had_been_cancelled(
     assert waiting["flight"] == 3
 
 
-@pytest.mark.parametrize(("consumer", "hours"), [("notices", 6), ("delays", 24), ("log", 168)])
+@pytest.mark.parametrize(("consumer", "hours"), [("notices", 12), ("delays", 24), ("log", 168)])
 def test_a_consumer_reads_after_the_last_refresh_of_its_period(consumer: str, hours: int) -> None:
     hour = DAY_US // 24
     times = np.arange(0, 400, dtype=np.int64) * hour
