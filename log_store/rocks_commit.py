@@ -97,6 +97,14 @@ class GatheringQueue:
         if len(self.waiting) >= self._expected:
             self._ring()
 
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Take a ticket back; False if it has been taken."""
+        try:
+            self.waiting.remove(ticket)
+        except ValueError:
+            return False
+        return True
+
     def end(self) -> None:
         """Let the taker go once it has taken what is there."""
         self._ended = True
@@ -184,6 +192,15 @@ class Committer:
     def _enqueue(self, ticket: Ticket) -> threading.Lock:
         done = ticket.done = threading.Lock()
         done.acquire()
+        if self._thread is None:
+            self._start()
+        self._queue.put(ticket)
+        # After the end the taker may have gone: a ticket that is still there was not taken.
+        if self._closing and self._queue.withdraw(ticket):
+            raise StoreUnavailable(_CLOSED)
+        return done
+
+    def _start(self) -> None:
         with self._door:
             if self._closing:
                 raise StoreUnavailable(_CLOSED)
@@ -192,8 +209,6 @@ class Committer:
                     target=self._serve, name="headwater-committer", daemon=True
                 )
                 self._thread.start()
-            self._queue.put(ticket)
-        return done
 
     def _serve(self) -> None:
         while True:
