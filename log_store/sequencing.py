@@ -5,7 +5,7 @@ then `sequence` (place, time, versions), and writes what it gets. `TableAssembly
 changes of one table into its events, run by run, so a commit need not fit into memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,9 +64,7 @@ def settle(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
         repeated = repeat(batch, latest, now_us)
         if repeated is not None:
             return repeated
-    elif not (batch.moves or batch.catalog or batch.audit) and not any(
-        changes.count for changes in batch.tables.values()
-    ):
+    elif not (batch.moves or batch.catalog or batch.audit or _changes_rows(batch)):
         return Committed(latest.sequence, batch.commit_id, latest.time_us, {})
     if batch.objects:
         check_objects(batch.objects, latest.catalog)
@@ -81,6 +79,13 @@ def settle(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
             check_generation(table, changes, latest.catalog)
         check_table(table, changes, latest)
     return None
+
+
+def _changes_rows(batch: Batch) -> bool:
+    for changes in batch.tables.values():
+        if changes.count:
+            return True
+    return False
 
 
 def repeat(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
@@ -305,14 +310,14 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         total += changes.count
         versions[table_id] = before.version + 1
         assemblies[table_id] = TableAssembly(table, before, changes, constants)
-    moved = [_moved(move, latest, versions) for move in batch.moves]
+    moved = tuple(_moved(move, latest, versions) for move in batch.moves) if batch.moves else ()
     row = CommitRow(
         place,
         batch.commit_id,
         time_us,
         batch.actor,
         versions,
-        tuple(moved),
+        moved,
         tuple(batch.statements),
         batch.idempotency,
         batch.result,
@@ -320,9 +325,8 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         latest.epoch,
     )
     audit = [AuditRow(place, time_us, batch.actor, what, detail) for what, detail in batch.audit]
-    return Sequenced(
-        row, catalog, _watermarks(moved, row), audit, list(created.values()), assemblies
-    )
+    marks = _watermarks(moved, row) if moved else []
+    return Sequenced(row, catalog, marks, audit, list(created.values()), assemblies)
 
 
 def _created(batch: Batch, latest: Latest, place: int, time_us: int) -> dict[int, VersionRow]:
@@ -362,7 +366,7 @@ def _moved(move: Move, latest: Latest, versions: dict[int, int]) -> Moved:
     return Moved(move, versions.get(move.target, before))
 
 
-def _watermarks(moved: list[Moved], row: CommitRow) -> list[Watermark]:
+def _watermarks(moved: Sequence[Moved], row: CommitRow) -> list[Watermark]:
     """Where each moved consumer stands after the commit."""
     last = {one.move.consumer: one for one in moved}
     return [

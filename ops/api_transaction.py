@@ -52,9 +52,15 @@ class Tx:
     """
 
     def __init__(
-        self, session: "Session", inner: Transaction, request: Request | None = None
+        self,
+        session: "Session",
+        inner: Transaction,
+        request: Request | None = None,
+        *,
+        autocommit: bool = False,
     ) -> None:
         self.session, self.inner, self.request = session, inner, request
+        self._autocommit = autocommit
 
     @property
     def id(self) -> str:
@@ -151,6 +157,9 @@ class Tx:
         do: Callable[[TableObject], int],
     ) -> int:
         of = self.resolve(table)
+        if self._autocommit:
+            self.inner.only_statement(operation)
+            return do(of)
 
         def run() -> int:
             with self.inner.statement(operation):

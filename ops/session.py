@@ -87,11 +87,19 @@ class Session:
         return Request(key, first)
 
     def run(self, do: "Callable[[Tx], _T]") -> _T:
-        """One unit in a commit of its own, again by itself when another writer came first."""
+        """One call in a commit of its own, again by itself when another writer came first."""
+
+        from headwater.ops.api_transaction import Tx
 
         def attempt() -> _T:
-            with self.transaction() as tx:
-                return do(tx)
+            inner = self.begin()
+            try:
+                done = do(Tx(self, inner, autocommit=True))
+                inner.commit()
+            except BaseException:
+                inner.rollback()
+                raise
+            return done
 
         return retry(attempt)
 

@@ -84,6 +84,14 @@ class Staged:
                     self._overlays[table].settle()
             self._marks = None
 
+    def only_statement(self, text: str) -> None:
+        """Begin the one statement of a transaction that ends with it, so nothing is undone alone.
+
+        If it raises, the transaction must be rolled back.
+        """
+        self._check_open()
+        self._texts.append(text)
+
     def _undo(self, marks: dict[int, Mark]) -> None:
         for table, mark in marks.items():
             self._overlays[table].undo(mark)

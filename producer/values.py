@@ -32,10 +32,12 @@ def complete_rows(
             and column. Numbers may have been given out.
     """
     columns = of.schema.columns
+    if len(rows) == 1 and first_row is None:
+        (row,) = rows
+        left_out = [at for at in range(len(columns)) if at not in row]
+        return [_whole(columns, row, {at: _fill(tx, of, at, rows) for at in left_out}, 0, None)]
     missing = [at for at in range(len(columns)) if any(at not in row for row in rows)]
     fills = {at: _fill(tx, of, at, rows) for at in missing}
-    if len(rows) == 1 and first_row is None:
-        return [_whole(columns, rows[0], fills, 0, None)]
     start = first_row or 0
     return [_whole(columns, row, fills, number, start + number) for number, row in enumerate(rows)]
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,12 @@ _EPOCH_DAY = date(1970, 1, 1)
 _NULLS = frozenset({"NAType", "NaTType"})
 
 
+# Most values are of these: they need no closer look.
+_PYTHON: Final = frozenset(
+    {type(None), int, str, float, bool, bytes, Decimal, date, datetime, dict}
+)
+
+
 class _NumpyScalar(Protocol):
     def item(self) -> object: ...
 
@@ -42,9 +48,12 @@ def to_plain(column: Column, value: object, *, row: int | None = None) -> Plain:
     Raises:
         ValueRefused: NULL in a NOT NULL column, a value of the wrong sort, out of range, too long.
     """
-    if type(value).__module__ == "numpy" and hasattr(value, "item"):
-        value = cast(_NumpyScalar, value).item()
-    if value is None or type(value).__name__ in _NULLS:
+    if type(value) not in _PYTHON:
+        if type(value).__module__ == "numpy" and hasattr(value, "item"):
+            value = cast(_NumpyScalar, value).item()
+        elif type(value).__name__ in _NULLS:
+            value = None
+    if value is None:
         if column.nullable:
             return None
         raise ValueRefused(column.name, None, "is not allowed: the column is NOT NULL", row=row)
