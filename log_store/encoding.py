@@ -24,7 +24,7 @@ chain(s)  := blake2b-256(chain(s - 1) sequence:u64 commit-without-chain
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple, cast, get_args
 
@@ -56,6 +56,7 @@ _MOVE = struct.Struct(">IBBqqIQH")
 _WATERMARK = struct.Struct(">BqQqBQ")
 _STAMP = struct.Struct(">Bq")
 _STORED = struct.Struct(">QI")
+_STORED_DTYPE = np.dtype([("version", ">u8"), ("schema_id", ">u4")])
 _PAIR = struct.Struct(">IQ")
 _AUTO = struct.Struct(">Iq")
 _U16, _U32, _U64 = struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">Q")
@@ -357,6 +358,17 @@ def decode_stored(value: bytes) -> Stored:
     except struct.error as error:
         raise EncodingNotKnown(f"current row: {error}") from error
     return Stored(version, schema_id, value[_STORED.size :])
+
+
+def decode_stored_many(values: Sequence[bytes]) -> list[Stored]:
+    """Current rows, several times faster than one by one. Raises EncodingNotKnown."""
+    size = _STORED.size
+    heads = b"".join([value[:size] for value in values])
+    if len(heads) != size * len(values):
+        raise EncodingNotKnown("a current row shorter than its version and schema")
+    fixed = np.frombuffer(heads, _STORED_DTYPE)
+    images = [value[size:] for value in values]
+    return list(map(Stored, fixed["version"].tolist(), fixed["schema_id"].tolist(), images))
 
 
 def stored_version(value: bytes) -> int:

@@ -20,6 +20,7 @@ All integers are unsigned and big-endian, so keys sort as numbers do.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -38,6 +39,7 @@ FAMILIES: Final = (
     "meta",
 )
 
+_ROW_DTYPE: Final = np.dtype([("table", ">u4"), ("row", ">u8")])
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _TABLE_NUMBER = struct.Struct(">IQ")
@@ -82,6 +84,12 @@ def number_of(key: bytes) -> int:
     return number
 
 
+def numbers_of(keys: Sequence[bytes]) -> list[int]:
+    """The row ids of many keys in `cur`."""
+    numbers: list[int] = np.frombuffer(b"".join(keys), _ROW_DTYPE)["row"].tolist()
+    return numbers
+
+
 # key := table:u32, the prefix of everything of one table
 table_prefix = _U32.pack
 
@@ -96,7 +104,7 @@ def after_prefix(prefix: bytes) -> bytes:
 
 def row_keys(table: int, row_ids: npt.NDArray[np.int64]) -> list[bytes]:
     """The keys of many rows of one table in `cur`."""
-    packed = np.empty(len(row_ids), np.dtype([("table", ">u4"), ("row", ">u8")]))
+    packed = np.empty(len(row_ids), _ROW_DTYPE)
     packed["table"] = table
     packed["row"] = row_ids
     return packed.view("V12").tolist()

@@ -19,6 +19,7 @@ from headwater.log_store.encoding import (
     decode_block,
     decode_commit,
     decode_stored,
+    decode_stored_many,
     decode_watermark,
     version_place,
 )
@@ -232,8 +233,8 @@ class RocksView:
         prefix = layout.table_prefix(table)
         for chunk in self._source.chunks("cur", prefix, layout.after_prefix(prefix)):
             yield ScanBlock(
-                [layout.number_of(key) for key, _ in chunk],
-                [decode_stored(value) for _, value in chunk],
+                layout.numbers_of([key for key, _ in chunk]),
+                decode_stored_many([value for _, value in chunk]),
             )
 
     def row_count(self, table: int) -> int:
