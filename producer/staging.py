@@ -45,6 +45,8 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
         if old is not None and _same_key(overlay, old.row, row):
             _update_one(overlay, row_id, old, overlay.codec.encode(row))
             return 1
+    if len(inserts) == 1 and not updates and not deletes:
+        return _insert_one(overlay, *inserts[0])
     olds = _present(overlay, updates, deletes)
     new = [
         _new(overlay, row_id, row, old) for (row_id, row), old in zip(updates, olds, strict=False)
@@ -107,6 +109,18 @@ def _update_one(overlay: Overlay, row_id: int, old: Known, image: bytes) -> None
     overlay.put(row_id, Own(image, old.key), old.key)
     overlay.count += 1
     overlay.byte_size += len(old.image) + len(image)
+
+
+def _insert_one(overlay: Overlay, row_id: int, row: Row) -> int:
+    key = overlay.codec.key(row) if overlay.schema.key else b""
+    if key and overlay.holder(key) is not None:
+        raise overlay.duplicate_key(key, None)
+    image = overlay.codec.encode(row)
+    overlay.spool.row(RowChange(OP_INSERT, row_id, None, image, b"", key))
+    overlay.put(row_id, Own(image, key), b"")
+    overlay.count += 1
+    overlay.byte_size += len(image)
+    return 1
 
 
 def _new(overlay: Overlay, row_id: int, row: Row, old: Known | None = None) -> _New:

@@ -28,7 +28,7 @@ _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
-def _number(value: object, what: str) -> int | Decimal:
+def _number(value: object, what: object) -> int | Decimal:
     """An exact number; floats by their shortest text, so 0.1 is a tenth."""
     if isinstance(value, bool):
         raise Unfit(f"is a boolean, the column is {what}")
@@ -47,7 +47,7 @@ def _number(value: object, what: str) -> int | Decimal:
     return number
 
 
-def scaled(number: int | Decimal, scale: int, what: str) -> int:
+def scaled(number: int | Decimal, scale: int, what: object) -> int:
     """The unscaled int, rounded half away from zero. Never builds a number of silly length."""
     if isinstance(number, int):
         if number.bit_length() > 140:
@@ -68,7 +68,7 @@ def to_int(type_: SqlType, value: object) -> Plain:
     if type(value) is int:
         number = value
     else:
-        number = scaled(_number(value, str(type_)), 0, str(type_))
+        number = scaled(_number(value, type_), 0, type_)
     if not INT64_LOW <= number <= INT64_HIGH:
         raise Unfit(f"is out of range of {type_} (64 bits)")
     return number
@@ -76,7 +76,7 @@ def to_int(type_: SqlType, value: object) -> Plain:
 
 def to_decimal(type_: SqlType, value: object) -> Plain:
     """An unscaled int of at most the column's precision."""
-    number = scaled(_number(value, str(type_)), type_.scale or 0, str(type_))
+    number = scaled(_number(value, type_), type_.scale or 0, type_)
     if abs(number) >= 10 ** (type_.precision or 38):
         raise Unfit(f"is out of range of {type_}")
     return number
@@ -93,7 +93,7 @@ def to_float(type_: SqlType, value: object) -> Plain:
     if isinstance(value, Decimal) and not value.is_finite():
         return math.nan if value.is_nan() else float(value)
     try:
-        number = float(_number(value, str(type_)))
+        number = float(_number(value, type_))
     except OverflowError:
         raise Unfit(f"is out of range of {type_}") from None
     if math.isinf(number):

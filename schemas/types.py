@@ -47,6 +47,9 @@ class Kind(Enum):
     OBJECT = "OBJECT"
     ARRAY = "ARRAY"
 
+    # Each member is one object: its identity hashes as well as its name, and without a call.
+    __hash__ = object.__hash__
+
 
 JSON_KINDS = frozenset({Kind.VARIANT, Kind.OBJECT, Kind.ARRAY})
 ZONED_KINDS = frozenset({Kind.TIMESTAMP_LTZ, Kind.TIMESTAMP_TZ})
