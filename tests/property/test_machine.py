@@ -1,349 +1,241 @@
 """Any history at all: the store agrees with the model after every step, on every adapter.
 
-Two transactions may be open at once, interleaved with each other, with autocommits, definitions,
-consumption, rewinds and reopenings. Every run ends in the checker.
+Two ways to find histories: hypothesis, which shrinks what it finds, and walks from fixed seeds,
+which choose mostly what there is and so go far. A walk that fails is cut down to the commands that
+still make it fail.
 """
 
 import os
-import shutil
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-import model_rewind
-import model_streams
 import model_tables
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from model import Value
-from model_rewind import Ask
-from model_streams import Options
-from model_transaction import Tx as ModelTx
-from model_transaction import autocommit, every, where
-from support_pair import Consumption, Pair, row_of
+from hypothesis.stateful import run_state_machine_as_test
+from model_transaction import autocommit, every
+from support_machine import DurableMachine, Machine
+from support_pair import Pair
 
-from headwater.ops.api_transaction import Tx
-
-TABLES = st.sampled_from(["a", "b", "c", "t", "u"])
-STREAMS = st.sampled_from(["r", "s"])
-CLIENTS = st.sampled_from(["x", "y"])
-SLOTS = st.sampled_from([None, None, 1, 2])
-KEYS = st.integers(0, 6)
-PAST = st.integers(0, 12)
-NOTHING: Mapping[str, Value] = {}
-
-
-class Machine(RuleBasedStateMachine):
-    """Commands over a few tables, streams and clients; most of them find something to do."""
-
-    path: Path | None = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.mkdtemp() if self.durable else ""
-        self.pair = Pair(Path(self.folder) / "shop" if self.durable else None)
-        for name, key in (("a", ["id"]), ("b", []), ("t", []), ("u", ["id"])):
-            self.create_table(name, key)
-        self.create_stream("s", "a", "ALL", False, False, None)
-
-    durable = False
-
-    def teardown(self) -> None:
-        try:
-            self.pair.close()
-        finally:
-            self.pair.db.close()
-            if self.folder:
-                shutil.rmtree(self.folder)
-
-    @invariant()
-    def everything_is_the_same(self) -> None:
-        self.pair.compare()
-
-    # Rows
-
-    @rule(slot=SLOTS, table=TABLES, keys=st.lists(KEYS, min_size=1, max_size=3), value=KEYS)
-    def insert(self, slot: int | None, table: str, keys: list[int], value: int) -> None:
-        def on_model(tx: ModelTx) -> int:
-            of = tx.snapshot.table(table)
-            return tx.insert(table, [row_of(of, key, value) for key in keys])
-
-        def on_store(tx: Tx) -> int:
-            has = tx.resolve(table).schema.names
-            rows = [{n: v for n, v in (("id", k), ("v", value)) if n in has} for k in keys]
-            return tx.insert(table, rows)
-
-        self.pair.change(slot, on_model, on_store)
-
-    @rule(slot=SLOTS, table=TABLES, keys=st.lists(KEYS, min_size=1, max_size=4), value=KEYS)
-    def update(self, slot: int | None, table: str, keys: list[int], value: int) -> None:
-        self.pair.change(
-            slot,
-            lambda tx: tx.update(table, where("id", *keys), {"v": value}),
-            lambda tx: tx.update(table, where=lambda row: row["id"] in keys, set={"v": value}),
-        )
-
-    @rule(slot=SLOTS, table=TABLES, keys=st.lists(KEYS, min_size=1, max_size=2), to=KEYS)
-    def update_key(self, slot: int | None, table: str, keys: list[int], to: int) -> None:
-        self.pair.change(
-            slot,
-            lambda tx: tx.update(table, where("id", *keys), {"id": to}),
-            lambda tx: tx.update(table, where=lambda row: row["id"] in keys, set={"id": to}),
-        )
-
-    @rule(slot=SLOTS, table=TABLES, keys=st.lists(KEYS, min_size=1, max_size=4))
-    def delete(self, slot: int | None, table: str, keys: list[int]) -> None:
-        self.pair.change(
-            slot,
-            lambda tx: tx.delete(table, where("id", *keys)),
-            lambda tx: tx.delete(table, where=lambda row: row["id"] in keys),
-        )
-
-    @rule(slot=SLOTS, table=TABLES)
-    def truncate(self, slot: int | None, table: str) -> None:
-        self.pair.change(slot, lambda tx: tx.delete(table, every), lambda tx: tx.truncate(table))
-
-    # Transactions
-
-    @rule(slot=st.sampled_from([1, 2]))
-    def begin_or_commit(self, slot: int) -> None:
-        if slot in self.pair.open:
-            self.pair.commit(slot)
-        else:
-            self.pair.begin(slot)
-
-    @precondition(lambda self: bool(self.pair.open))
-    @rule()
-    def rollback(self) -> None:
-        self.pair.rollback(min(self.pair.open))
-
-    @rule()
-    def reopen(self) -> None:
-        self.pair.reopen()
-
-    # Definitions
-
-    @rule(name=TABLES, key=st.sampled_from([[], ["id"]]), replaces=st.booleans())
-    def create_or_replace(self, name: str, key: list[str], replaces: bool) -> None:
-        self.create_table(name, key, replaces)
-
-    def create_table(self, name: str, key: list[str], replaces: bool = False) -> None:
-        self.pair.both(
-            lambda: model_tables.create_table(
-                self.pair.model, name, ["id", "v"], key, replaces=replaces
-            ),
-            lambda: self.pair.db.create_table(
-                name, {"id": "INT", "v": "INT"}, key=key, or_replace=replaces
-            ),
-        )
-
-    @rule(name=TABLES)
-    def drop_table(self, name: str) -> None:
-        self.pair.both(
-            lambda: model_tables.drop_table(self.pair.model, name),
-            lambda: self.pair.db.drop_table(name),
-        )
-
-    @rule(name=TABLES)
-    def undrop_table(self, name: str) -> None:
-        self.pair.both(
-            lambda: model_tables.undrop_table(self.pair.model, name),
-            lambda: self.pair.db.undrop_table(name),
-        )
-
-    @rule(name=TABLES, to=TABLES)
-    def rename_table(self, name: str, to: str) -> None:
-        if name == to:
-            return
-        self.pair.both(
-            lambda: model_tables.rename_table(self.pair.model, name, to),
-            lambda: self.pair.db.rename_table(name, to),
-        )
-
-    @rule(a=TABLES, b=TABLES)
-    def swap_tables(self, a: str, b: str) -> None:
-        if a != b:
-            self.pair.both(
-                lambda: model_tables.swap_tables(self.pair.model, a, b),
-                lambda: self.pair.db.swap_tables(a, b),
-            )
-
-    @rule(name=TABLES, source=TABLES, version=st.none() | PAST)
-    def clone_table(self, name: str, source: str, version: int | None) -> None:
-        self.pair.clone_table(name, source, version)
-
-    @rule(name=TABLES, column=st.sampled_from(["w", "v"]), fill=KEYS)
-    def add_column(self, name: str, column: str, fill: int) -> None:
-        self.pair.both(
-            lambda: model_tables.add_column(self.pair.model, name, column, fill),
-            lambda: self.pair.db.table(name).add_column(column, "INT", default=fill),
-        )
-
-    @rule(name=TABLES, column=st.sampled_from(["w", "v"]))
-    def drop_column(self, name: str, column: str) -> None:
-        self.pair.both(
-            lambda: model_tables.drop_column(self.pair.model, name, column),
-            lambda: self.pair.db.table(name).drop_column(column),
-        )
-
-    # Streams
-
-    @rule(
-        name=STREAMS,
-        on=TABLES,
-        capture=st.sampled_from(["ALL", "ALL", "NET", "INSERT ONLY"]),
-        shared=st.booleans(),
-        initial=st.booleans(),
-        at=st.none() | PAST | STREAMS,
-        replaces=st.booleans(),
-    )
-    def create_any_stream(
-        self,
-        name: str,
-        on: str,
-        capture: str,
-        shared: bool,
-        initial: bool,
-        at: int | str | None,
-        replaces: bool,
-    ) -> None:
-        self.create_stream(name, on, capture, shared, initial, at, replaces=replaces)
-
-    def create_stream(
-        self,
-        name: str,
-        on: str,
-        capture: str,
-        shared: bool,
-        initial: bool,
-        at: int | str | None,
-        *,
-        replaces: bool = False,
-    ) -> None:
-        options = Options(capture, shared, initial)
-        self.pair.both(
-            lambda: model_streams.create_stream(
-                self.pair.model, name, on, options, at=at, replaces=replaces
-            ),
-            lambda: self.pair.db.create_stream(
-                name,
-                on=on,
-                capture=capture,
-                sharing="SHARED" if shared else "INDEPENDENT",
-                initial_rows=initial,
-                at={"stream": at} if isinstance(at, str) else at,
-                or_replace=replaces,
-            ),
-        )
-
-    @rule(name=STREAMS)
-    def drop_stream(self, name: str) -> None:
-        self.pair.both(
-            lambda: model_streams.drop_stream(self.pair.model, name),
-            lambda: self.pair.db.drop_stream(name),
-        )
-
-    @rule(name=STREAMS, source=STREAMS)
-    def clone_stream(self, name: str, source: str) -> None:
-        self.pair.both(
-            lambda: model_streams.clone_stream(self.pair.model, name, source),
-            lambda: self.pair.db.clone_stream(name, source),
-        )
-
-    @rule(name=STREAMS, client=CLIENTS, at=st.sampled_from(["BASE", "HEAD"]) | PAST)
-    def add_consumer(self, name: str, client: str, at: str | int) -> None:
-        self.pair.both(
-            lambda: model_streams.add_consumer(self.pair.model, name, client, at),
-            lambda: self.pair.db.stream(name).add_consumer(
-                client, at=at.lower() if isinstance(at, str) else at
-            ),
-        )
-
-    @rule(name=STREAMS, consumer=CLIENTS | TABLES)
-    def drop_consumer(self, name: str, consumer: str) -> None:
-        self.pair.both(
-            lambda: model_streams.drop_consumer(self.pair.model, name, consumer),
-            lambda: self.pair.db.stream(name).drop_consumer(consumer),
-        )
-
-    # Consuming and going back
-
-    @rule(
-        slot=SLOTS,
-        name=STREAMS,
-        into=TABLES,
-        limit=st.sampled_from([None, None, 1, 2]),
-        upto=st.none() | PAST,
-        effect=st.booleans(),
-    )
-    def consume_into(
-        self,
-        slot: int | None,
-        name: str,
-        into: str,
-        limit: int | None,
-        upto: int | None,
-        effect: bool,
-    ) -> None:
-        self.pair.consume(slot, Consumption(name, into, limit, upto, effect))
-
-    @rule(slot=SLOTS, name=STREAMS, client=CLIENTS, limit=st.sampled_from([None, 1]))
-    def consume_as_client(
-        self, slot: int | None, name: str, client: str, limit: int | None
-    ) -> None:
-        self.pair.change(
-            slot,
-            lambda tx: model_streams.consume(tx, name, client=client, limit=limit),
-            lambda tx: tx.consume(name, consumer=client, limit_changes=limit),
-        )
-
-    @rule(
-        name=STREAMS,
-        consumer=st.none() | TABLES | CLIENTS,
-        to=st.sampled_from(["base", "base", "initial"]) | PAST,
-        restore=st.booleans(),
-        force=st.booleans(),
-    )
-    def rewind(
-        self, name: str, consumer: str | None, to: int | str, restore: bool, force: bool
-    ) -> None:
-        ask = Ask(to, restore, force, "why not")
-        self.pair.rewind(name, consumer, ask)
-
-    @rule(name=STREAMS, consumer=st.none() | TABLES | CLIENTS)
-    def undo(self, name: str, consumer: str | None) -> None:
-        self.pair.both(
-            lambda: model_rewind.undo(self.pair.model, name, consumer),
-            lambda: self.pair.db.stream(name).undo(consumer).execute(),
-        )
-
-    @rule(name=STREAMS, consumer=st.none() | TABLES | CLIENTS, to=PAST)
-    def advance(self, name: str, consumer: str | None, to: int) -> None:
-        self.pair.both(
-            lambda: model_rewind.advance(self.pair.model, name, consumer, to),
-            lambda: self.pair.db.stream(name).advance(consumer, to=to).execute(),
-        )
-
-
-class DurableMachine(Machine):
-    """The same in a directory, where a reopening means something."""
-
-    durable = True
-
-
-EXAMPLES = int(os.environ.get("HEADWATER_MACHINES", "60"))
+EXAMPLES = int(os.environ.get("HEADWATER_MACHINES", "30"))
 STEPS = int(os.environ.get("HEADWATER_STEPS", "40"))
+WALKS = int(os.environ.get("HEADWATER_WALKS", "24"))
+SEED = int(os.environ.get("HEADWATER_SEED", "20261123"))
+SHRINK_S = 60.0
+
+T = TypeVar("T")
+Command = tuple[str, dict[str, object]]
 
 
 @pytest.mark.parametrize("machine", [Machine, DurableMachine])
 def test_the_store_is_the_model_after_any_history(machine: type[Machine]) -> None:
-    from hypothesis.stateful import run_state_machine_as_test
-
     run_state_machine_as_test(
         machine, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS)
     )
+
+
+class Chooser:
+    """Draws the next command: mostly about what exists, sometimes about what does not."""
+
+    def __init__(self, chance: random.Random, pair: Pair) -> None:
+        self.chance, self.pair = chance, pair
+
+    def table(self) -> str:
+        live = [table.name for table in self.pair.live_tables()]
+        return self.pick([*live * 3, "a", "b", "c", "t", "u"])
+
+    def source(self) -> str:
+        return self.pick(["a"] * 6 + [self.table()])
+
+    def target(self) -> str:
+        return self.pick(["t", "u"] * 3 + [self.table()])
+
+    def stream(self) -> str:
+        live = [stream.name for stream in self.pair.live_streams()]
+        return self.pick([*live * 6, "r", "s"])
+
+    def client(self) -> str:
+        return self.pick(["x", "y"])
+
+    def consumer(self) -> str | None:
+        return self.pick([None, "t", "u", "t", self.client(), self.table()])
+
+    def slot(self) -> int | None:
+        return self.pick([None, None, None, *self.pair.open])
+
+    def keys(self, most: int) -> list[int]:
+        return [self.chance.randint(0, 6) for _ in range(self.chance.randint(1, most))]
+
+    def key(self) -> int:
+        return self.chance.randint(0, 6)
+
+    def past(self) -> int:
+        return self.chance.randint(0, 12)
+
+    def yes(self, share: float = 0.5) -> bool:
+        return self.chance.random() < share
+
+    def pick(self, of: Sequence[T]) -> T:
+        return self.chance.choice(of)
+
+
+Draw = Callable[[Chooser], dict[str, object]]
+# name -> (weight, arguments)
+COMMANDS: dict[str, tuple[int, Draw]] = {
+    "insert": (
+        14,
+        lambda c: {"slot": c.slot(), "table": c.source(), "keys": c.keys(3), "value": c.key()},
+    ),
+    "update": (
+        10,
+        lambda c: {"slot": c.slot(), "table": c.source(), "keys": c.keys(4), "value": c.key()},
+    ),
+    "update_key": (
+        8,
+        lambda c: {"slot": c.slot(), "table": c.source(), "keys": c.keys(2), "to": c.key()},
+    ),
+    "delete": (8, lambda c: {"slot": c.slot(), "table": c.source(), "keys": c.keys(3)}),
+    "truncate": (1, lambda c: {"slot": c.slot(), "table": c.table()}),
+    "begin_or_commit": (14, lambda c: {"slot": c.pick([1, 2])}),
+    "reopen": (1, lambda c: {}),
+    "create_or_replace": (
+        1,
+        lambda c: {"name": c.table(), "key": c.pick([[], ["id"]]), "replaces": c.yes()},
+    ),
+    "drop_table": (1, lambda c: {"name": c.table()}),
+    "undrop_table": (2, lambda c: {"name": c.pick(["a", "b", "c", "t", "u"])}),
+    "rename_table": (1, lambda c: {"name": c.table(), "to": c.pick(["a", "b", "c", "t", "u"])}),
+    "swap_tables": (1, lambda c: {"a": c.table(), "b": c.table()}),
+    "clone_table": (
+        2,
+        lambda c: {
+            "name": c.pick(["b", "c", "t"]),
+            "source": c.table(),
+            "version": c.pick([None, None, c.past()]),
+        },
+    ),
+    "add_column": (1, lambda c: {"name": c.table(), "column": c.pick(["w", "v"]), "fill": c.key()}),
+    "drop_column": (1, lambda c: {"name": c.table(), "column": c.pick(["w", "w", "v"])}),
+    "create_any_stream": (
+        3,
+        lambda c: {
+            "name": c.pick(["r", "s"]),
+            "on": c.source(),
+            "capture": c.pick(["ALL", "NET", "INSERT ONLY"]),
+            "shared": c.yes(0.3),
+            "initial": c.yes(0.3),
+            "at": c.pick([None, None, c.past(), c.stream()]),
+            "replaces": c.yes(0.4),
+        },
+    ),
+    "drop_stream": (1, lambda c: {"name": c.stream()}),
+    "clone_stream": (1, lambda c: {"name": c.pick(["r", "s"]), "source": c.stream()}),
+    "add_consumer": (
+        2,
+        lambda c: {
+            "name": c.stream(),
+            "client": c.client(),
+            "at": c.pick(["BASE", "HEAD", c.past()]),
+        },
+    ),
+    "drop_consumer": (1, lambda c: {"name": c.stream(), "consumer": c.consumer() or "t"}),
+    "consume_into": (
+        16,
+        lambda c: {
+            "slot": c.slot(),
+            "name": c.stream(),
+            "into": c.target(),
+            "limit": c.pick([None, None, 1, 2]),
+            "upto": c.pick([None, None, None, c.past()]),
+            "effect": c.yes(0.8),
+        },
+    ),
+    "consume_as_client": (
+        4,
+        lambda c: {
+            "slot": c.slot(),
+            "name": c.stream(),
+            "client": c.client(),
+            "limit": c.pick([None, 1]),
+        },
+    ),
+    "rewind": (
+        12,
+        lambda c: {
+            "name": c.stream(),
+            "consumer": c.consumer(),
+            "to": c.pick(["base", "base", "initial", c.past(), c.past()]),
+            "restore": c.yes(0.6),
+            "force": c.yes(0.3),
+        },
+    ),
+    "undo": (4, lambda c: {"name": c.stream(), "consumer": c.consumer()}),
+    "advance": (3, lambda c: {"name": c.stream(), "consumer": c.consumer(), "to": c.past()}),
+}
+
+
+def replay(machine: type[Machine], commands: Sequence[Command]) -> Exception | None:
+    """Run commands, comparing after each; what went wrong, None if nothing did."""
+    run = machine()
+    try:
+        for name, arguments in commands:
+            getattr(run, name)(**arguments)
+            run.pair.compare()
+        run.pair.close()
+    except Exception as error:  # noqa: BLE001 - whatever it was is cut down and told
+        return error
+    finally:
+        run.forget()
+    return None
+
+
+def walk(machine: type[Machine], chance: random.Random, steps: int) -> tuple[list[Command], bool]:
+    """A history made up on the way: its commands, and whether it went well."""
+    run, commands = machine(), list[Command]()
+    chooser = Chooser(chance, run.pair)
+    names, weights = list(COMMANDS), [weight for weight, _ in COMMANDS.values()]
+    try:
+        for _ in range(steps):
+            name = chance.choices(names, weights)[0]
+            commands.append((name, COMMANDS[name][1](chooser)))
+            getattr(run, name)(**commands[-1][1])
+            run.pair.compare()
+        run.pair.close()
+    except Exception:  # noqa: BLE001 - replayed, cut down and told by the caller
+        return commands, False
+    finally:
+        run.forget()
+    return commands, True
+
+
+def cut_down(machine: type[Machine], commands: list[Command]) -> list[Command]:
+    """Fewer commands that still fail, found by leaving out ever smaller runs of them."""
+    deadline, size = time.monotonic() + SHRINK_S, len(commands) // 2
+    while size and time.monotonic() < deadline:
+        at = 0
+        while at < len(commands) and time.monotonic() < deadline:
+            fewer = commands[:at] + commands[at + size :]
+            if isinstance(replay(machine, fewer), AssertionError):
+                commands = fewer
+            else:
+                at += size
+        size //= 2
+    return commands
+
+
+@pytest.mark.parametrize("machine", [Machine, DurableMachine])
+@pytest.mark.parametrize("part", range(4))
+def test_the_store_is_the_model_along_far_walks(machine: type[Machine], part: int) -> None:
+    count = WALKS if machine is Machine else max(1, WALKS // 3)
+    for number in range(part, count, 4):
+        commands, well = walk(machine, random.Random(SEED + number), 90)
+        if not well:
+            fewer = cut_down(machine, commands)
+            error = replay(machine, fewer)
+            told = "\n".join(f"    {name} {arguments}" for name, arguments in fewer)
+            pytest.fail(f"seed {SEED + number}: {error!r}\n{told}")
 
 
 def test_what_an_autocommit_refuses_leaves_no_trace() -> None:
