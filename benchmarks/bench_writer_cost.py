@@ -1,7 +1,5 @@
-"""What streams cost the writer: instructions per commit with 20 streams and 100 consumers on the
-table against none, counted by perf, or by valgrind where perf does not count.
-
-Two lengths of the same run are taken, so that start-up cancels out.
+"""What streams cost the writer: instructions and bytes per commit with 20 streams and 100 consumers
+on the table against none, counted by valgrind from the first of these commits to the last.
 """
 
 import gc
@@ -10,103 +8,69 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
-from benchmarks.common import Figure, interleaved, main, scratch
+from benchmarks.common import Figure, main, scratch
 from benchmarks.material import COLUMNS
 
 _STREAMS, _CONSUMERS = 20, 5
+_ROW = {"customer": 7, "amount": "12.30", "status": "new", "note": None, "day": "2024-05-01"}
 
 
 def figures(quick: bool) -> list[Figure]:
     """Instructions per commit, and bytes the store wrote per commit, with streams over without."""
-    commits = 300 if quick else 1500
+    commits = 300 if quick else 2000
     with scratch() as folder:
-        works = {name: partial(_per_commit, folder, name, commits) for name in ("none", "streams")}
-        found = interleaved(1, works)  # counted, not timed: one round says it
-        sizes = {name: _log_bytes(folder, name, commits) for name in works}
+        none, none_bytes = _counted(folder / "none", "none", commits)
+        streams, streams_bytes = _counted(folder / "streams", "streams", commits)
     return [
         Figure(
             name="writer's instructions, streams over none",
             unit="x",
-            value=found["streams"] / found["none"],
+            value=streams / none,
             target=1.02,
             note=f"{_STREAMS} streams, {_STREAMS * _CONSUMERS} consumers; "
-            f"{found['none'] / 1e3:,.0f} thousand a commit ({_counter()})",
+            f"{none / 1e3:,.0f} thousand a commit over {commits:,} (callgrind)",
         ),
         Figure(
             name="writer's bytes to the write-ahead log, streams over none",
             unit="x",
-            value=sizes["streams"] / sizes["none"],
+            value=streams_bytes / none_bytes,
             target=1.0,
-            note=f"{sizes['none']:.0f} bytes a commit",
+            note=f"{none_bytes:.1f} bytes a commit",
         ),
     ]
 
 
-def _counter() -> str:
-    """perf where it counts instructions, else valgrind."""
-    if shutil.which("perf"):
-        probe = subprocess.run(
-            ["perf", "stat", "-e", "instructions:u", "true"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if probe.returncode == 0 and "not supported" not in probe.stderr:
-            return "perf"
-    return "callgrind"
-
-
-def _per_commit(folder: Path, setting: str, commits: int) -> float:
-    """Instructions of one commit: a long run less a short one, over the difference."""
-    short, long = commits // 10, commits
-    counts = {n: _count(folder / f"{setting}{n}", setting, n) for n in (short, long)}
-    return (counts[long] - counts[short]) / (long - short)
-
-
-def _count(store: Path, setting: str, commits: int) -> int:
-    shutil.rmtree(store, ignore_errors=True)
-    steady = {**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+def _counted(store: Path, setting: str, commits: int) -> tuple[float, float]:
+    """Instructions and bytes of one commit; the set-up before them is not counted."""
+    if shutil.which("valgrind") is None:
+        raise RuntimeError("instructions are counted by valgrind, which is not installed")
     work = [sys.executable, "-m", "benchmarks.bench_writer_cost", setting, str(store), str(commits)]
-    if _counter() == "perf":
-        done = subprocess.run(
-            ["perf", "stat", "-x,", "-e", "instructions:u", *work],
-            env=steady,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = re.search(r"^(\d+),", done.stderr, re.MULTILINE)
-    else:
-        out = "--callgrind-out-file=/dev/null"
-        done = subprocess.run(
-            ["valgrind", "--tool=callgrind", out, *work],
-            env=steady,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = re.search(r"Collected : (\d+)", done.stderr)
-    if done.returncode or found is None:
-        raise RuntimeError(done.stderr)
-    return int(found[1])
-
-
-def _log_bytes(folder: Path, setting: str, commits: int) -> float:
-    """Bytes of write-ahead log per commit: the long run less the short one."""
-    sizes = [
-        sum(f.stat().st_size for f in (folder / f"{setting}{n}").rglob("*.log") if f.stem.isdigit())
-        for n in (commits // 10, commits)
-    ]
-    return (sizes[1] - sizes[0]) / (commits - commits // 10)
+    tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    child = subprocess.Popen(
+        [*tool, "--instr-atstart=no", *work],
+        env={**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    child.stdout.readline()  # it is ready
+    control = ["callgrind_control", "-i", "on", str(child.pid)]
+    subprocess.run(control, check=True, capture_output=True)
+    out, errors = child.communicate("go\n")
+    found = re.search(r"Collected : (\d+)", errors)
+    if child.returncode or found is None:
+        raise RuntimeError(errors)
+    return int(found[1]) / commits, int(out) / commits
 
 
 def _work(setting: str, store: str, commits: int) -> None:
+    """Set up, say so, wait for the word, commit; print the bytes that took."""
     import headwater
 
-    row = {"customer": 7, "amount": "12.30", "status": "new", "note": None, "day": "2024-05-01"}
     db = headwater.connect(store, durability="os")
     table = db.create_table("orders", COLUMNS, key="order_id")
     other = db.create_table("other", COLUMNS, key="order_id")
@@ -118,13 +82,23 @@ def _work(setting: str, store: str, commits: int) -> None:
     else:
         # As many commits as the streams took, so that numbers are as long in both.
         for key in range(_STREAMS * (_CONSUMERS + 1)):
-            other.insert({"order_id": key, **row})
+            other.insert({"order_id": key, **_ROW})
+    for key in range(10):
+        table.insert({"order_id": -1 - key, **_ROW})
     # The collector's turns come by count of objects: in one run of the two, not in the other.
     gc.disable()
+    before = _wal_bytes(Path(store))
+    print("ready", flush=True)
+    sys.stdin.readline()
     for key in range(commits):
-        table.insert({"order_id": key, **row})
-    # A clean close would empty the write-ahead log, whose size is a figure.
+        table.insert({"order_id": key, **_ROW})
+    print(_wal_bytes(Path(store)) - before, flush=True)
+    # A clean close would be counted too.
     os._exit(0)
+
+
+def _wal_bytes(store: Path) -> int:
+    return sum(file.stat().st_size for file in store.rglob("*.log") if file.stem.isdigit())
 
 
 if __name__ == "__main__":
