@@ -21,8 +21,11 @@ def figures(quick: bool) -> list[Figure]:
     """Instructions per commit, and bytes the store wrote per commit, with streams over without."""
     commits = 300 if quick else 2000
     with scratch() as folder:
-        none, none_bytes = _counted(folder / "none", "none", commits)
-        streams, streams_bytes = _counted(folder / "streams", "streams", commits)
+        # A store is named after its directory, and its name is in every event: the same for all.
+        none, streams = (_counted(folder / s / "shop", s, commits) for s in ("none", "streams"))
+        none_bytes, streams_bytes = (
+            _bytes(folder / "bytes" / s / "shop", s) for s in ("none", "streams")
+        )
     return [
         Figure(
             name="writer's instructions, streams over none",
@@ -42,14 +45,27 @@ def figures(quick: bool) -> list[Figure]:
     ]
 
 
-def _counted(store: Path, setting: str, commits: int) -> tuple[float, float]:
-    """Instructions and bytes of one commit; the set-up before them is not counted."""
+def _bytes(store: Path, setting: str) -> float:
+    """Bytes that one commit adds to the write-ahead log."""
+    commits = 300
+    done = subprocess.run(
+        _command(store, setting, commits), input="go\n", capture_output=True, text=True, check=True
+    )
+    return int(done.stdout.split()[-1]) / commits
+
+
+def _command(store: Path, setting: str, commits: int) -> list[str]:
+    module = "benchmarks.bench_writer_cost"
+    return [sys.executable, "-m", module, setting, str(store), str(commits)]
+
+
+def _counted(store: Path, setting: str, commits: int) -> float:
+    """Instructions of one commit; the set-up before them is not counted."""
     if shutil.which("valgrind") is None:
         raise RuntimeError("instructions are counted by valgrind, which is not installed")
-    work = [sys.executable, "-m", "benchmarks.bench_writer_cost", setting, str(store), str(commits)]
     tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     child = subprocess.Popen(
-        [*tool, "--instr-atstart=no", *work],
+        [*tool, "--instr-atstart=no", *_command(store, setting, commits)],
         env={**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -60,11 +76,11 @@ def _counted(store: Path, setting: str, commits: int) -> tuple[float, float]:
     child.stdout.readline()  # it is ready
     control = ["callgrind_control", "-i", "on", str(child.pid)]
     subprocess.run(control, check=True, capture_output=True)
-    out, errors = child.communicate("go\n")
+    _, errors = child.communicate("go\n")
     found = re.search(r"Collected : (\d+)", errors)
     if child.returncode or found is None:
         raise RuntimeError(errors)
-    return int(found[1]) / commits, int(out) / commits
+    return int(found[1]) / commits
 
 
 def _work(setting: str, store: str, commits: int) -> None:
