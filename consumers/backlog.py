@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from headwater.consumers.errors import below_horizon
 from headwater.consumers.positions import horizon
-from headwater.consumers.registration import name_of, position, registered, why_stale
+from headwater.consumers.registration import (
+    check_readable,
+    name_of,
+    position,
+    registered,
+    why_stale,
+)
 from headwater.consumers.windows import captured, lowest, start_of
 from headwater.log_store.catalog import Capture, ConsumerObject, StreamObject
 from headwater.log_store.port import View
@@ -74,7 +80,15 @@ def has_data(view: View, stream: StreamObject, consumer: ConsumerObject | None =
     """Whether a consumer has anything to consume; None asks for any, or for a first one.
 
     Exact for ALL and INSERT ONLY; for NET it may be true for a window that nets to nothing.
+
+    Raises:
+        StreamStale: the stream's table is gone, or the consumer stands below the horizon.
     """
+    check_readable(view.catalog, stream)
+    return _has_data(view, stream, consumer)
+
+
+def _has_data(view: View, stream: StreamObject, consumer: ConsumerObject | None) -> bool:
     if consumer is not None:
         positions = [position(view, consumer)]
     else:
@@ -141,7 +155,12 @@ def lag(view: View, stream: StreamObject, at: int, now_us: int) -> Lag:
 def backlog(
     view: View, stream: StreamObject, consumer: ConsumerObject | None = None
 ) -> Iterator[Backlog]:
-    """A row per version still to be consumed: by this consumer, or by the one furthest behind."""
+    """A row per version still to be consumed: by this consumer, or by the one furthest behind.
+
+    Raises:
+        StreamStale: the stream's table is gone, or the consumer stands below the horizon.
+    """
+    check_readable(view.catalog, stream)
     at = position(view, consumer) if consumer is not None else lowest_position(view, stream)
     before = _row(view, stream, stream.base if at == INITIAL else at)
     for row in view.versions(stream.table, before.version, view.head(stream.table).version):
@@ -220,6 +239,6 @@ def stream_row(view: View, stream: StreamObject) -> StreamRow:
         head,
         len(registered(view.catalog, stream)),
         0 if stale else changes_between(view, stream, at, head)[1],
-        False if stale else has_data(view, stream),
+        False if stale else _has_data(view, stream, None),
         stale,
     )

@@ -3,7 +3,8 @@
 A boundary is a place in the commit sequence: there the target held what had been consumed up to
 the position, and nothing of what came later. A registration marks the place before its commit;
 consuming, ADVANCE, restore and undo mark the place of theirs. A plain rewind lets the two part, so
-neither it nor what follows it marks any, until a restore or an undo brings them together again.
+neither it nor what follows it marks any, until a restore brings them together again. An undo brings
+back what was before the rewind that it undoes: together, or parted by an earlier one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,19 +29,25 @@ class Boundary:
 def boundaries(moves: Iterable[tuple[CommitRow, Moved]]) -> list[Boundary]:
     """A consumer's boundaries, oldest first, from its moves in order."""
     found: list[Boundary] = []
-    together = True
+    together = before = True
+    last = 0
     for commit, moved in moves:
+        if commit.sequence != last and moved.move.why in ("rewind", "restore"):
+            before = together
+        last = commit.sequence
         match moved.move.why:
             case "register":
                 found.append(Boundary(moved.move.end, commit.sequence - 1))
             case "rewind" | "outside":
                 together = False
-            case "restore" | "undo":
+            case "restore":
                 together = True
-                found.append(Boundary(moved.move.end, commit.sequence))
+            case "undo":
+                together = before
             case "consume" | "advance":
-                if together:
-                    found.append(Boundary(moved.move.end, commit.sequence))
+                pass
+        if together and moved.move.why != "register":
+            found.append(Boundary(moved.move.end, commit.sequence))
     return found
 
 

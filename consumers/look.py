@@ -1,12 +1,14 @@
 """What a SELECT from a stream shows: a window that is looked at and moves nothing."""
 
 from headwater.consumers.backlog import lowest_position
-from headwater.consumers.errors import below_horizon
-from headwater.consumers.positions import horizon
+from headwater.consumers.errors import PositionUnknown, below_horizon
+from headwater.consumers.positions import AtStream, Mark, Position, horizon, version_of
 from headwater.consumers.registration import check_readable, find_consumer, position
 from headwater.consumers.windows import UNBOUNDED, Bounds, Window, captured, fix
 from headwater.log_store.catalog import StreamObject
 from headwater.log_store.port import View
+from headwater.log_store.records import INITIAL
+from headwater.producer.names import find_stream
 
 
 def shown_window(
@@ -36,3 +38,23 @@ def shown_window(
         return captured(row.counts, stream.capture)
 
     return fix(stream, start, view.head(stream.table).version, bounds, changes_at)
+
+
+def version_in(view: View, stream: StreamObject, position: Position) -> int:
+    """The version of a stream's table that a position means, its base and other streams included.
+
+    Raises:
+        OutsideHistory: that place is not kept, or comes before the table was created.
+        PositionUnknown: it is no version: `initial`, or a stream on another table.
+    """
+    match position:
+        case Mark.BASE:
+            return stream.base
+        case AtStream(name):
+            other = find_stream(view.catalog, name)
+            if other.table != stream.table:
+                raise PositionUnknown(f"stream {name}", "it is on another table")
+            at = lowest_position(view, other)
+            return other.base if at == INITIAL else at
+        case _:
+            return version_of(view, view.catalog.table(stream.table), position)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
+from typing import cast
 
 from headwater.consumers.errors import PositionUnknown
 from headwater.consumers.spans import parse_span
@@ -119,10 +120,13 @@ def _text(text: str, now_us: int, zone: tzinfo) -> Position:
         raise PositionUnknown(text, why) from None
 
 
-def _named(said: Mapping[str, str | int | datetime], now_us: int, zone: tzinfo) -> Position:
-    if len(said) != 1:
-        raise PositionUnknown(str(dict(said)), "say one of version, time, statement and stream")
-    ((kind, value),) = said.items()
+def _named(said: object, now_us: int, zone: tzinfo) -> Position:
+    named = cast("Mapping[str, str | int | datetime]", said if isinstance(said, Mapping) else {})
+    if len(named) != 1:
+        raise PositionUnknown(
+            str(cast(object, said)), "say a version, a time, a statement or a stream"
+        )
+    ((kind, value),) = named.items()
     match kind.lower(), value:
         case "version", int():
             return _version(value)
@@ -175,7 +179,7 @@ def version_of(view: View, table: TableObject, position: Position, *, before: bo
         case Mark.HORIZON:
             found = horizon(view, table.id) - back
         case _:
-            raise PositionUnknown(str(position), "a table has versions, times and a head")
+            raise PositionUnknown(_said(position), "a table has versions, times and a head")
     earliest = horizon(view, table.id)
     if not earliest <= found <= head:
         where = "comes before the table" if found < 0 else f"is v{found}"
@@ -184,6 +188,17 @@ def version_of(view: View, table: TableObject, position: Position, *, before: bo
             f" (of {_stamp(view, table.id, earliest)}) to v{head}"
         )
     return found
+
+
+def _said(position: Position) -> str:
+    """A position that only a stream knows, as it was written."""
+    match position:
+        case Mark():
+            return position.value
+        case AtStream(stream):
+            return f"stream {stream}"
+        case _:
+            return str(position)
 
 
 def _commit_of(view: View, statement: str) -> int:

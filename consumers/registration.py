@@ -5,7 +5,8 @@ A TABLE consumer is bound to its target's table id and is shown by that table's 
 
 from dataclasses import replace
 
-from headwater.consumers.errors import ConsumerTaken, ConsumerUnknown, StreamStale
+from headwater.consumers.captures import METADATA, MORE_METADATA
+from headwater.consumers.errors import ConsumerTaken, ConsumerUnknown, StreamInvalid, StreamStale
 from headwater.log_store.catalog import (
     Catalog,
     CatalogEvent,
@@ -23,6 +24,7 @@ from headwater.producer.names import namespace_of, parse, unquoted
 from headwater.producer.transaction import Transaction
 
 SHARED_NAME = "SHARED"
+_RESERVED = frozenset((*METADATA, *MORE_METADATA))
 
 
 def why_stale(catalog: Catalog, stream: StreamObject) -> str:
@@ -38,13 +40,29 @@ def why_stale(catalog: Catalog, stream: StreamObject) -> str:
 
 
 def check_readable(catalog: Catalog, stream: StreamObject) -> None:
-    """Refuse a stream whose table is gone.
+    """Refuse a stream whose table is gone, or has columns that are a stream's own.
 
     Raises:
-        StreamStale: with the reason.
+        StreamStale, StreamInvalid: with the reason.
     """
     if why := why_stale(catalog, stream):
         raise StreamStale(stream.name, why)
+    check_columns(stream.name, catalog.table(stream.table))
+
+
+def check_columns(stream: str, table: TableObject) -> None:
+    """Refuse a table with columns named as those that a stream adds.
+
+    Raises:
+        StreamInvalid: names the column.
+    """
+    for column in table.schema.columns:
+        if column.name.upper() in _RESERVED:
+            raise StreamInvalid(
+                stream,
+                f"table {table.name} has a column {column.name}, which is a stream's own: "
+                "give that column another name",
+            )
 
 
 def registered(catalog: Catalog, stream: StreamObject) -> list[ConsumerObject]:
@@ -96,7 +114,10 @@ def _by_table_name(catalog: Catalog, stream: StreamObject, name: str) -> Consume
     try:
         parsed = parse(name)
         namespace = namespace_of(catalog, parsed) if parsed.schema else stream.namespace
-    except (NameInvalid, NotFound):  # a CLIENT may be called anything
+    except NameInvalid:  # a CLIENT may be called anything, a table as it is shown
+        there = registered(catalog, stream)
+        return next((one for one in there if name_of(catalog, one) == name), None)
+    except NotFound:
         return None
     table = catalog.find("table", namespace, parsed.text)
     if not isinstance(table, TableObject) or stream.sharing is Sharing.SHARED:

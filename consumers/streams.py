@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from headwater.consumers.captures import METADATA, MORE_METADATA
 from headwater.consumers.errors import StreamInvalid, StreamStale, WatermarksDiffer
 from headwater.consumers.positions import (
     AtStream,
@@ -19,6 +18,7 @@ from headwater.consumers.positions import (
     version_of,
 )
 from headwater.consumers.registration import (
+    check_columns,
     check_readable,
     name_of,
     new_consumer,
@@ -137,12 +137,7 @@ def _carried(tx: Transaction, options: StreamOptions, old: StreamObject) -> list
 
 
 def _check_table(tx: Transaction, stream: str, table: TableObject) -> None:
-    reserved = {column for column in (*METADATA, *MORE_METADATA)}
-    for column in table.schema.names:
-        if column.upper() in reserved:
-            raise StreamInvalid(
-                stream, f"table {table.name} has a column {column}, which is a stream's own"
-            )
+    check_columns(stream, table)
     if table.id in tx.written_tables():
         raise StreamInvalid(
             stream, f"this transaction has changed table {table.name}: commit that first"
@@ -291,8 +286,12 @@ def _join(tx: Transaction, stream: StreamObject) -> None:
 def _part(tx: Transaction, stream: StreamObject) -> None:
     """The one watermark of a SHARED stream becomes one for each table it fed."""
     for shared in registered(tx.catalog, stream):
-        at = position_in(tx, shared)
-        for target in fed(tx, shared):
+        at, targets = position_in(tx, shared), fed(tx, shared)
+        for waiting in tx.catalog.consumers(stream.id):
+            # An UNDROP brought it back meanwhile; the table goes on where SHARED has fed it up to.
+            if waiting.target in targets:
+                tx.stage_catalog(CatalogEvent(replace(waiting, retired_at=0)))
+        for target in targets:
             if tx.catalog.table(target).dropped_at is None:
                 own = new_consumer(tx, stream, tx.catalog.table(target))
                 tx.depend_on("table", target)

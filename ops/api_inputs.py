@@ -24,6 +24,20 @@ def is_columnar(data: object) -> bool:
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
 
 
+def held(data: object) -> object:
+    """What is given, such that it can be read more than once: of a bare iterator a list."""
+    return list(cast("Iterable[object]", data)) if _flows(data) and not is_columnar(data) else data
+
+
+def read_once(data: object) -> bool:
+    """Whether it is a stream of Arrow that is gone when it has been read."""
+    return _flows(data) and is_columnar(data)
+
+
+def _flows(data: object) -> bool:
+    return hasattr(type(data), "__next__")
+
+
 def as_rows(data: object) -> list[Mapping[str, object] | Sequence[object]]:
     """The rows in one dict, or in an iterable of dicts or tuples."""
     if isinstance(data, Mapping):

@@ -19,10 +19,10 @@ from headwater.consumers.backlog import (
     stream_row,
 )
 from headwater.consumers.history import HistoryRow, history
-from headwater.consumers.look import shown_window
-from headwater.consumers.positions import Said, version_of
+from headwater.consumers.look import shown_window, version_in
+from headwater.consumers.positions import Said
 from headwater.consumers.read import ReadOptions
-from headwater.consumers.registration import find_consumer
+from headwater.consumers.registration import check_readable, find_consumer
 from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
 from headwater.consumers.rewind_plan import RewindPlan
 from headwater.consumers.spans import parse_span
@@ -181,6 +181,9 @@ class Stream(Reads):
         """The changes after one place up to another, captured as this stream does or otherwise.
 
         Reads any kept range of the table and concerns no consumer.
+
+        Raises:
+            StreamStale: the stream's table is gone. OutsideHistory: a place is not kept.
         """
         with self._session.view() as view:
             stream = self._live(view)
@@ -188,9 +191,9 @@ class Stream(Reads):
                 stream = replace(
                     stream, capture=stream_options(StreamOptions(), {"capture": capture}).capture
                 )
-            table = view.catalog.table(stream.table)
-            after = version_of(view, table, self._session.position(start))
-            upto = version_of(view, table, self._session.position(end))
+            check_readable(view.catalog, stream)
+            after = version_in(view, stream, self._session.position(start))
+            upto = version_in(view, stream, self._session.position(end))
             window = Versions(after, max(after, upto))
             return StreamRows(view, stream, window, ReadOptions(cache=self._session.cache)).arrow()
 
@@ -242,17 +245,20 @@ class Stream(Reads):
         """
         place = self._session.position(at)
 
-        def add(tx: Transaction) -> None:
+        def add(tx: Transaction) -> int:
             reader: TableObject | str
             if not isinstance(name, str):
                 reader = tx.catalog.table(name.id)
             else:
                 reader = find_table(tx.catalog, name) if kind.upper() == "TABLE" else name
             asked = _kind(kind if isinstance(reader, str) else "TABLE")
-            lifecycle.add_consumer(tx, tx.catalog.stream(self._id), reader, place, kind=asked)
+            stream = tx.catalog.stream(self._id)
+            return lifecycle.add_consumer(tx, stream, reader, place, kind=asked).id
 
-        self._session.define(add)
-        return self.consumers(name if isinstance(name, str) else name.name)[0]
+        added = self._session.define(add)
+        with self._session.view() as view:
+            found = view.catalog.consumer(added)
+            return consumer_row(view, self._live(view), found, self._session.now())
 
     def drop_consumer(self, name: str) -> None:
         """Retire a consumer: it pins no history any more; its moves stay on record."""
@@ -324,8 +330,7 @@ class Stream(Reads):
             OutsideHistory: before the table, or no longer kept.
         """
         with self._session.view() as view:
-            table = view.catalog.table(self._live(view).table)
-            return version_of(view, table, self._session.position(time))
+            return version_in(view, self._live(view), self._session.position(time))
 
     # Moving watermarks by hand.
 

@@ -12,7 +12,7 @@ from headwater.log_store.catalog import Catalog, TableObject
 from headwater.log_store.port import View
 from headwater.log_store.records import Counts
 from headwater.log_store.state import diff, snapshot
-from headwater.ops.api_inputs import Setter, Where, key_row
+from headwater.ops.api_inputs import Setter, Where, held, key_row, read_once
 from headwater.ops.present import Reads, from_us, outer, row_dict
 from headwater.producer import ddl
 from headwater.producer.errors import NotFound
@@ -207,7 +207,8 @@ class Table(Reads):
             ValueRefused: a value does not fit its column; names row and column.
             DuplicateKey: a row has that key. Nothing was written in either case.
         """
-        return self._session.run(lambda tx: tx.insert(self._id, data))
+        rows = held(data)
+        return self._session.run(lambda tx: tx.insert(self._id, rows), again=not read_once(rows))
 
     def update(
         self,
@@ -221,15 +222,21 @@ class Table(Reads):
 
         Returns how many matched; a row that already has the new values counts.
         """
+        rows = held(data)
         return self._session.run(
-            lambda tx: tx.update(self._id, data, key=key, where=where, set=set)
+            lambda tx: tx.update(self._id, rows, key=key, where=where, set=set),
+            again=not read_once(rows),
         )
 
     def delete(
         self, *, key: object = None, keys: "Data | None" = None, where: "Where | None" = None
     ) -> int:
         """Delete the row of one `key`, of each of `keys`, or those of `where`; returns how many."""
-        return self._session.run(lambda tx: tx.delete(self._id, key=key, keys=keys, where=where))
+        rows = held(keys)
+        return self._session.run(
+            lambda tx: tx.delete(self._id, key=key, keys=rows, where=where),
+            again=not read_once(rows),
+        )
 
     def truncate(self) -> int:
         """Delete every row: a delete change for each. Returns how many."""
@@ -243,7 +250,9 @@ class Table(Reads):
         Raises:
             SourceUnreadable, ValueRefused, DuplicateKey: nothing was written.
         """
-        return self._session.run(lambda tx: tx.load(self._id, source, progress=progress))
+        return self._session.run(
+            lambda tx: tx.load(self._id, source, progress=progress), again=not read_once(source)
+        )
 
     # Definition.
 

@@ -15,11 +15,13 @@ from headwater.ops.api_inputs import (
     Setter,
     Where,
     as_rows,
+    held,
     is_columnar,
     key_row,
     named_values,
+    read_once,
 )
-from headwater.ops.api_windows import Window, open_window, replayed_window
+from headwater.ops.api_windows import Window, open_window, told_window
 from headwater.ops.errors import BadArgument
 from headwater.ops.present import Reads, outer, row_dict
 from headwater.ops.progress import load_progress
@@ -30,6 +32,7 @@ from headwater.producer.load import load
 from headwater.producer.names import find_table
 from headwater.producer.transaction import Transaction
 from headwater.producer.values import complete_rows
+from headwater.schemas.errors import ValueRefused
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 from headwater.schemas.values import from_plain, to_plain
@@ -69,7 +72,12 @@ class Tx:
 
     def insert(self, table: "str | int | Table", data: Data) -> int:
         """Insert rows; see `Table.insert`. Returns how many."""
+        data = self._kept(data)
         return self._run("insert", table, (data,), lambda of: self._insert(of, data))
+
+    def insert_own(self, table: int, rows: Callable[[], pa.RecordBatchReader]) -> int:
+        """Insert what a window of this transaction shows; see `Window.insert`."""
+        return self._run("insert own", table, (), lambda of: load(self.inner, of, rows(), None))
 
     def update(
         self,
@@ -81,6 +89,7 @@ class Tx:
         set: Mapping[str, Setter] | None = None,
     ) -> int:
         """Change rows; see `Table.update`. Returns how many matched."""
+        data = self._kept(data)
         parts = (data, key, where, set)
         return self._run("update", table, parts, lambda of: self._update(of, data, key, where, set))
 
@@ -93,6 +102,7 @@ class Tx:
         where: Where | None = None,
     ) -> int:
         """Delete rows; see `Table.delete`. Returns how many."""
+        keys = self._kept(keys)
         parts = (key, keys, where)
         return self._run("delete", table, parts, lambda of: self._delete(of, key, keys, where))
 
@@ -102,6 +112,7 @@ class Tx:
 
     def load(self, table: "str | int | Table", source: object, *, progress: bool = False) -> int:
         """Insert a whole source; see `Table.load`. Returns how many rows."""
+        source = self._kept(source)
 
         def do(of: TableObject) -> int:
             with load_progress(of.name, shown=progress) as report:
@@ -131,14 +142,22 @@ class Tx:
         Raises:
             StreamStale: its history is gone; the message names the ways out.
         """
-        target = None if into is None else self.resolve(into)
         bounds = Bounds(limit_changes, upto)
-        window = open_window(self, stream, target, consumer, bounds)
-        if self.request is not None:
-            named = target.name if target is not None else consumer
-            window = replayed_window(self, window)
-            self.request.run("consume", (window.stream_name, named, bounds), lambda: window.end)
-        return window
+        opened: list[Window] = []
+
+        def do() -> list[int]:
+            target = None if into is None else self.resolve(into)
+            opened.append(open_window(self, stream, target, consumer, bounds))
+            return opened[0].told()
+
+        if self.request is None:
+            do()
+        else:
+            sent = (_as_sent(stream), _as_sent(into), consumer, bounds)
+            told = self.request.run("consume", sent, do)
+            if not opened:
+                return told_window(self, cast("list[int]", told))
+        return opened[0]
 
     def resolve(self, table: "str | int | Table") -> TableObject:
         """The live table a name, an id or a `Table` means here."""
@@ -156,18 +175,29 @@ class Tx:
         parts: tuple[object, ...],
         do: Callable[[TableObject], int],
     ) -> int:
-        of = self.resolve(table)
-        if self._autocommit:
-            self.inner.only_statement(operation)
-            return do(of)
+        if self.request is None:
+            return self._do(operation, table, do)
+        sent = (_as_sent(table), *parts)
+        return cast(int, self.request.run(operation, sent, lambda: self._do(operation, table, do)))
 
-        def run() -> int:
+    def _do(
+        self, operation: str, table: "str | int | Table", do: Callable[[TableObject], int]
+    ) -> int:
+        of = self.resolve(table)
+        try:
+            if self._autocommit:
+                self.inner.only_statement(operation)
+                return do(of)
             with self.inner.statement(operation):
                 return do(of)
+        except ValueRefused as refused:
+            raise refused.in_table(of.name) from None
 
-        if self.request is None:
-            return run()
-        return self.request.run(operation, (of.name, *parts), run)
+    def _kept(self, data: object) -> object:
+        """What is given; under an idempotency key all of it, since it is read to compare too."""
+        if self.request is not None and read_once(data):
+            return pa.table(cast("pa.RecordBatchReader", data))
+        return held(data)
 
     def _insert(self, of: TableObject, data: Data) -> int:
         if is_columnar(data):
@@ -225,7 +255,8 @@ class Tx:
         else:
             wanted = list(cast("list[object]", keys))
         found = [self.inner.row_by_key(of, _key_values(of, key)) for key in wanted]
-        return self.inner.delete(of, [hit[0] for hit in found if hit is not None])
+        # A key that is given twice names one row.
+        return self.inner.delete(of, list({hit[0]: None for hit in found if hit is not None}))
 
     def _matching(self, of: TableObject, key: object, where: Where | None) -> list[tuple[int, Row]]:
         if (key is None) == (where is None):
@@ -293,6 +324,11 @@ def _equal(schema: TableSchema, data: pa.Table, wanted: Mapping[int, object]) ->
         same = pc.equal(values, pa.scalar(shown, column.type.arrow))
         hit &= pa.array(same, pa.bool_()).fill_null(False).to_numpy(zero_copy_only=False)
     return hit
+
+
+def _as_sent(named: "str | int | Table | Stream | None") -> str | int | None:
+    """A table or stream as a request names it: by name, or by id where it was handed over."""
+    return named if named is None or isinstance(named, str | int) else named.id
 
 
 def _position(of: TableObject, name: str) -> int:

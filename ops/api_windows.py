@@ -1,7 +1,7 @@
 """A consumer's window inside a transaction: its rows, and the way to write their effect."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -59,10 +59,6 @@ class StreamRows(Reads):
     def __bool__(self) -> bool:
         return bool(self._versions)
 
-    def show(self, versions: Versions) -> None:
-        """Show other versions: those that a repeated request consumed the first time."""
-        self._versions = versions
-
     @property
     def _schema(self) -> TableSchema:
         return self._options.schema or self._view.catalog.table(self._stream.table).schema
@@ -108,19 +104,25 @@ class Window(StreamRows):
         if self._target is None:
             raise BadArgument("a consumer without a table has nothing to insert into")
         if data is None:
-            return sum(self.tx.insert(self._target.id, rows) for rows in self._own())
+            return self.tx.insert_own(self._target.id, self._own)
         return self.tx.insert(self._target.id, data)
 
-    def _own(self) -> Iterator[pa.Table]:
+    def told(self) -> list[int]:
+        """What is kept beside the commit of a request with an idempotency key; see `told_window`."""
+        return [self.stream_id, self._target.id if self._target else 0, self.start, self.end]
+
+    def _own(self) -> pa.RecordBatchReader:
+        """The window's rows, without the METADATA$ columns that the target lacks."""
         assert self._target is not None
         has = self.tx.inner.catalog.table(self._target.id).schema
-        for rows in self.batches():
-            extra = [
-                name
-                for name in rows.column_names
-                if name in METADATA and has.position(name) is None
-            ]
-            yield rows.drop_columns(extra)
+        empty = _outer(self._schema, empty_rows(self._view, self._stream, self._options))
+        names = [
+            name
+            for name in empty.column_names
+            if name not in METADATA or has.position(name) is not None
+        ]
+        found = (batch for rows in self.batches() for batch in rows.select(names).to_batches())
+        return pa.RecordBatchReader.from_batches(empty.select(names).schema, found)
 
 
 def open_window(
@@ -151,15 +153,9 @@ def _outer(schema: TableSchema, rows: pa.Table) -> pa.Table:
     return shown
 
 
-def replayed_window(tx: "Tx", window: Window) -> Window:
-    """A window of a repeated request as it was the first time, from its commit's moves."""
-    first = tx.request.first if tx.request is not None else None
-    if first is None:
-        return window
-    stream_id = window.stream_id
-    for moved in first.moves:
-        consumer = tx.inner.catalog.consumer(moved.move.consumer)
-        if moved.move.why == "consume" and consumer.stream == stream_id:
-            window.show(Versions(cast(int, moved.move.start), moved.move.end))
-            return window
-    return window
+def told_window(tx: "Tx", told: list[int]) -> Window:
+    """The window that a request consumed when it was sent first, from what it was told then."""
+    stream_id, target, after, upto = told
+    catalog = tx.inner.view.catalog
+    consumption = Consumption(tx.inner, catalog.stream(stream_id), (), Versions(after, upto))
+    return Window(tx, consumption, catalog.table(target) if target else None)

@@ -86,8 +86,11 @@ class Session:
             first = None
         return Request(key, first)
 
-    def run(self, do: "Callable[[Tx], _T]") -> _T:
-        """One call in a commit of its own, again by itself when another writer came first."""
+    def run(self, do: "Callable[[Tx], _T]", *, again: bool = True) -> _T:
+        """One call in a commit of its own, again by itself when another writer came first.
+
+        Not `again` for what can be read only once: it would be found empty the second time.
+        """
 
         from headwater.ops.api_transaction import Tx
 
@@ -101,7 +104,7 @@ class Session:
                 raise
             return done
 
-        return retry(attempt)
+        return retry(attempt) if again else attempt()
 
     def define(self, do: Callable[[Transaction], _T]) -> _T:
         """One definition in a commit of its own, again by itself after a conflict."""

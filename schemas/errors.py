@@ -51,16 +51,25 @@ def _shown(value: object) -> str:
 class ValueRefused(SchemaError):
     """A value that its column cannot hold; the statement wrote nothing.
 
-    `row` counts from 0 within the rows given, None when there was one row only.
+    `row` counts from 0 within the rows given, None when there was one row only; `table` is empty
+    where no statement is known.
     """
 
     code = "E_VALUE"
 
-    def __init__(self, column: str, value: object, why: str, *, row: int | None = None) -> None:
+    def __init__(
+        self, column: str, value: object, why: str, *, row: int | None = None, table: str = ""
+    ) -> None:
         where = f"column {column}" if row is None else f"row {row}, column {column}"
+        if table:
+            where = f"table {table}, {where}"
         shown = _shown(value)
         super().__init__(f"{where}: {shown} {why}")
-        self.column, self.value, self.why, self.row = column, value, why, row
+        self.column, self.value, self.why, self.row, self.table = column, value, why, row, table
+
+    def in_table(self, table: str) -> "ValueRefused":
+        """The same refusal, naming the table too."""
+        return ValueRefused(self.column, self.value, self.why, row=self.row, table=table)
 
 
 class EventUnreadable(SchemaError):

@@ -155,17 +155,21 @@ def boundaries(model: Model, consumer: int) -> list[tuple[int, int]]:
     """(position, place) where target and watermark stood together, oldest first.
 
     A registration counts as of the place before its commit. A plain rewind makes none, nor does
-    what follows it until a restore or an undo.
+    what follows it until a restore, or until an undo of that very rewind.
     """
     found: list[tuple[int, int]] = []
-    together = True
+    together = [True]  # before each commit that went back, and now
+    went_back = 0
     for commit, move in moves_of(model, consumer):
+        if move.why in ("rewind", "restore") and commit.sequence != went_back:
+            together.append(move.why == "restore")
+            went_back = commit.sequence
+        elif move.why == "undo" and commit.sequence != went_back:
+            together.pop()
+            went_back = commit.sequence
         if move.why == "register":
             found.append((move.end, commit.sequence - 1))
-        elif move.why == "rewind":
-            together = False
-        elif together or move.why in ("restore", "undo"):
-            together = True
+        elif together[-1]:
             found.append((move.end, commit.sequence))
     return found
 

@@ -134,6 +134,25 @@ def test_updates_match_by_key_by_values_by_expression_and_by_function(db: Databa
     assert rows == {1: (10, "one"), 2: (20, "two"), 3: (3, "three"), 4: (40, "new"), 5: (50, "new")}
 
 
+def test_a_key_given_twice_is_deleted_once(db: Database) -> None:
+    table = orders_of(db)
+    table.insert([{"order_id": number} for number in range(3)])
+    assert table.delete(keys=[1, 1, 9]) == 1
+    assert table.count() == 2
+
+
+def test_a_refused_value_names_table_row_column_and_value(db: Database) -> None:
+    table = orders_of(db)
+    rows = [{"order_id": 1}, {"order_id": 2, "amount": "1e9"}]
+    for data in (rows, pa.table({"order_id": [1, 2], "amount": ["1", "1e9"]})):
+        with pytest.raises(ValueRefused, match=r"^table orders, row 1, column amount: .*1e9"):
+            table.insert(data)
+    table.insert({"order_id": 1})
+    with pytest.raises(ValueRefused, match="^table orders, column order_id: None"):
+        table.update(key=1, set={"order_id": None})
+    assert table.head == 1
+
+
 def test_deletes_and_truncate_count_what_they_took(db: Database) -> None:
     table = orders_of(db)
     table.insert([{"order_id": n, "status": "x" if n % 2 else "y"} for n in range(1, 8)])

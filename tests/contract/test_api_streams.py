@@ -10,6 +10,7 @@ import headwater
 from headwater.consumers.errors import (
     BoundsDiffer,
     ConsumerUnknown,
+    PositionUnknown,
     SharedRefuses,
     StreamInvalid,
     StreamStale,
@@ -17,6 +18,7 @@ from headwater.consumers.errors import (
 from headwater.log_store.errors import WriteConflict
 from headwater.ops.api import Database
 from headwater.ops.api_streams import Stream
+from headwater.producer.errors import NotFound
 
 Row = tuple[str, bool, object]
 
@@ -231,6 +233,39 @@ def test_a_stream_can_start_in_the_past_or_where_another_stands(db: Database) ->
     assert db.create_stream("beside", on="orders", at={"stream": "s"}).base == 2
     clone = db.clone_stream("twin", "s")
     assert [(line.consumer, line.watermark) for line in clone.consumers()] == [("c", 2)]
+
+
+def test_places_that_only_a_stream_knows_can_be_read_from(db: Database) -> None:
+    stream = db.stream("s")
+    change_some(db)
+    stream.add_consumer("c", at=3)
+    head = db.table("orders").head
+    assert stream.version_at("base") == stream.base
+    assert stream.between("base").equals(stream.between(stream.base, head))
+    assert stream.between({"stream": "s"}).equals(stream.between(3, head))
+    for nonsense in ("initial", {"stream": "nope"}, 1.5):
+        with pytest.raises((PositionUnknown, NotFound)):
+            stream.between(nonsense)  # type: ignore[arg-type]
+
+
+def test_a_stream_of_a_dropped_table_says_so_when_it_is_asked_for_data(db: Database) -> None:
+    stream = db.stream("s")
+    change_some(db)
+    db.drop_table("orders")
+    for ask in (stream.has_data, stream.backlog, stream.arrow, lambda: stream.between(0)):
+        with pytest.raises(StreamStale, match="UNDROP"):
+            ask()
+    assert stream.info.stale
+
+
+def test_tables_with_any_name_are_added_and_found_as_they_are_shown(db: Database) -> None:
+    stream = db.stream("s")
+    db.create_schema("other")
+    for name in ("other.x", '"My Log"'):
+        made = db.create_table(name, {"order_id": "INT"})
+        shown = stream.add_consumer(made).consumer
+        assert [line.consumer for line in stream.lag(shown)] == [shown]
+    assert [line.consumer for line in stream.consumers()] == ["other.x", "My Log"]
 
 
 def test_consumers_are_added_where_they_are_wanted_and_dropped(db: Database) -> None:

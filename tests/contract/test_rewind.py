@@ -796,6 +796,20 @@ def test_undoing_a_plain_rewind_puts_the_watermark_back(shop: RewindShop) -> Non
     assert len(shop.rows("report")) == 3
 
 
+def test_undoing_the_second_of_two_rewinds_leaves_the_table_parted_as_the_first_did(
+    shop: RewindShop,
+) -> None:
+    shop.carry(shop.plan(to=2))
+    shop.carry(shop.plan(to=1))
+    shop.carry(shop.plan_undo())
+    assert shop.position("s", "report") == 2
+    shop.feed("s", "report")
+
+    shop.restore(to=2)
+
+    assert shop.rows("report") == [(1, "n1"), (2, "n2")]
+
+
 def test_undoing_a_restore_puts_watermarks_and_table_back(shop: RewindShop) -> None:
     shop.create("visits")
     shop.stream("v", "visits")

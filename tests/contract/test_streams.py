@@ -1,5 +1,7 @@
 """Streams: what they show, where they start, how they are created, altered, cloned and dropped."""
 
+from functools import partial
+
 import pyarrow as pa
 import pytest
 from support_streams import Shop, shown
@@ -347,6 +349,23 @@ def test_a_stream_on_a_table_with_metadata_columns_is_refused_by_name(shop: Shop
         shop.stream("s", "kept")
 
 
+def test_a_stream_whose_table_gets_a_metadata_column_is_refused_until_it_has_another_name(
+    shop: Shop,
+) -> None:
+    shop.stream("s", "orders")
+    shop.insert("orders", (1, "a"))
+    for old, new in (("name", "Metadata$Row_Id"), ("Metadata$Row_Id", "name")):
+        shop.do(partial(_rename_column, shop, old, new))
+        if old == "name":
+            with pytest.raises(StreamInvalid, match=r"orders has a column Metadata\$Row_Id"):
+                shop.feed("s", "report")
+    assert shop.feed("s", "report") == Window(0, 1)
+
+
+def _rename_column(shop: Shop, old: str, new: str, tx: Transaction) -> None:
+    ddl.rename_column(tx, shop.table("orders", tx), old, new)
+
+
 def test_a_stream_cannot_start_amid_its_own_transaction(shop: Shop) -> None:
     with shop.transaction() as tx:
         shop.insert("orders", (1, "a"), tx=tx)
@@ -402,6 +421,25 @@ def test_a_shared_stream_parted_gives_each_live_table_it_fed_its_own_watermark(
     assert shop.position("s", "second") == 1
     with shop.log.view() as view:
         assert len(registered(view.catalog, shop.find("s"))) == 2
+
+
+def test_a_table_brought_back_under_a_shared_stream_goes_on_where_that_has_fed_it(
+    shop: Shop,
+) -> None:
+    shop.stream("s", "orders")
+    shop.insert("orders", (1, "a"))
+    shop.feed("s", "report")
+    shop.do(lambda tx: lifecycle.drop_table(tx, shop.table("report", tx)))
+    shop.alter("s", SHARED)
+    shop.do(lambda tx: lifecycle.undrop_table(tx, "report"))
+    shop.insert("orders", (2, "b"))
+    shop.feed("s", "report")
+
+    shop.alter("s", StreamOptions())
+
+    assert shop.position("s", "report") == 2
+    with shop.log.view() as view:
+        assert len(registered(view.catalog, shop.find("s"))) == 1
 
 
 # Staleness
