@@ -103,10 +103,8 @@ class LiveState:
         return None if value is None else decode_commit(sequence, value)[0]
 
     def largest_object_id(self) -> int:
-        """The largest object id in the catalog, dropped objects too."""
-        # The registry numbers its schemas by itself.
-        ids = (i for kind, i in self.catalog.objects if kind != "avro")
-        return max(FIRST_OBJECT_ID - 1, *ids)
+        """The largest object id in the catalog: of dropped objects and Avro schemas too."""
+        return max(FIRST_OBJECT_ID - 1, *(i for _, i in self.catalog.objects))
 
 
 class Source(Protocol):

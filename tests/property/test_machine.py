@@ -217,7 +217,7 @@ def cut_down(machine: type[Machine], commands: list[Command]) -> list[Command]:
         at = 0
         while at < len(commands) and time.monotonic() < deadline:
             fewer = commands[:at] + commands[at + size :]
-            if isinstance(replay(machine, fewer), AssertionError):
+            if replay(machine, fewer) is not None:
                 commands = fewer
             else:
                 at += size
@@ -236,6 +236,17 @@ def test_the_store_is_the_model_along_far_walks(machine: type[Machine], part: in
             error = replay(machine, fewer)
             told = "\n".join(f"    {name} {arguments}" for name, arguments in fewer)
             pytest.fail(f"seed {SEED + number}: {error!r}\n{told}")
+
+
+def test_ids_of_schemas_are_not_given_again_after_a_reopening() -> None:
+    """Found by a walk: the ids of Avro schemas were left out of the largest id known."""
+    commands: list[Command] = [
+        ("create_or_replace", {"name": "t", "key": ["id"], "replaces": True}),
+        ("reopen", {}),
+        ("add_column", {"name": "u", "column": "w", "fill": 5}),
+        ("insert", {"slot": None, "table": "t", "keys": [1], "value": 5}),
+    ]
+    assert replay(DurableMachine, commands) is None
 
 
 def test_what_an_autocommit_refuses_leaves_no_trace() -> None:
