@@ -121,11 +121,10 @@ def _text(text: str, now_us: int, zone: tzinfo) -> Position:
 
 
 def _named(said: object, now_us: int, zone: tzinfo) -> Position:
+    shown = str(said)
     named = cast("Mapping[str, str | int | datetime]", said if isinstance(said, Mapping) else {})
     if len(named) != 1:
-        raise PositionUnknown(
-            str(cast(object, said)), "say a version, a time, a statement or a stream"
-        )
+        raise PositionUnknown(shown, "say a version, a time, a statement or a stream")
     ((kind, value),) = named.items()
     match kind.lower(), value:
         case "version", int():

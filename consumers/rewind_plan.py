@@ -189,11 +189,13 @@ def preconditions(
 def outdated(plan: RewindPlan, view: View) -> str:
     """What has moved since the plan was made; empty if it is still current."""
     wanted = plan.preconditions
+    names = {move.consumer.id: move.name for move in plan.moves}
     for (kind, object_id), seen in wanted.definitions.items():
         found = view.catalog.get(kind, object_id)
         if found is None or found.changed_at != seen:
-            return f"{kind} {getattr(found, 'name', object_id)} was altered"
-    names = {move.consumer.id: move.name for move in plan.moves}
+            # A consumer is shown by its table's name, which is not the one it was registered under.
+            stored = getattr(found, "name", object_id)
+            return f"{kind} {names[object_id] if kind == 'consumer' else stored} was altered"
     for consumer, (at, sequence) in wanted.marks.items():
         mark = view.watermark(consumer)
         if mark is None or (mark.position, mark.sequence) != (at, sequence):

@@ -624,6 +624,15 @@ def test_a_plan_is_outdated_once_its_stream_was_altered(shop: RewindShop) -> Non
         shop.carry(plan)
 
 
+def test_an_outdated_plan_names_the_consumer_as_it_is_shown(shop: RewindShop) -> None:
+    shop.do(lambda tx: ddl.rename_table(tx, shop.table("report", tx), "summary"))
+    plan = shop.plan(to=1)
+    shop.do(lambda tx: lifecycle.drop_table(tx, shop.table("summary", tx)))
+
+    with pytest.raises(PlanOutdated, match="consumer summary was altered"):
+        shop.carry(plan)
+
+
 def test_new_commits_to_the_source_leave_a_plan_current(shop: RewindShop) -> None:
     plan = shop.plan(to=1)
     shop.insert("orders", (4, "n4"))
