@@ -50,6 +50,9 @@ NO_CHAIN: Final = bytes(32)
 Autos = tuple[tuple[int, int], ...]
 
 _VERSION = struct.Struct(">BQqQQQQQQII32s")
+# `chunks` stands before the digest at the end of a version row.
+_CHUNKS = struct.Struct(">I")
+_CHUNKS_AT: Final = _VERSION.size - 32 - 4
 _PLACE = struct.Struct(">Qq")
 _COMMIT = struct.Struct(">BqIIHHHB")
 _MOVE = struct.Struct(">IBBqqIQH")
@@ -119,6 +122,14 @@ def encode_version(row: VersionRow) -> bytes:
         row.digest,
     )
     return fixed + (_autos(row.autos) if row.autos else b"\0\0")
+
+
+def chunks_in(value: bytes) -> int:
+    """How many chunks of events a row of the version index says; the rest is not looked at."""
+    try:
+        return int(_CHUNKS.unpack_from(value, _CHUNKS_AT)[0])
+    except struct.error as error:
+        raise EncodingNotKnown(f"version row: {error}") from error
 
 
 def decode_version(table: int, version: int, value: bytes) -> VersionRow:

@@ -21,6 +21,8 @@ from headwater.schemas.project import project
 BATCH_ROWS = 65_536
 # A batch of wide rows is cut by its bytes instead.
 _BATCH_BYTES = 32 << 20
+# Offsets of a block that holds one event, as bytes: its start, which is 0, and its end.
+_ONE_EVENT = 16
 
 
 def read_window(
@@ -72,7 +74,7 @@ def _runs(blocks: Iterator[Block], batch_rows: int) -> Iterator[list[Block]]:
     run: list[Block] = []
     rows = size = 0
     for block in blocks:
-        count = memoryview(block.offsets).nbytes // 8 - 1
+        count = 1 if _single(block) else memoryview(block.offsets).nbytes // 8 - 1
         if run and (
             run[0].schema_id != block.schema_id
             or rows + count > batch_rows
@@ -87,10 +89,19 @@ def _runs(blocks: Iterator[Block], batch_rows: int) -> Iterator[list[Block]]:
         yield run
 
 
+def _single(block: Block) -> bool:
+    return isinstance(block.offsets, bytes) and len(block.offsets) == _ONE_EVENT
+
+
 def _joined(run: list[Block]) -> tuple[npt.NDArray[np.int64], bytes]:
     """The messages of several blocks as offsets into one piece of bytes."""
     if len(run) == 1:
         return np.frombuffer(run[0].offsets, dtype="<i8"), run[0].data
+    data = b"".join([block.data for block in run])
+    if all(map(_single, run)):
+        ends = np.zeros(len(run) + 1, np.int64)
+        np.cumsum([len(block.data) for block in run], out=ends[1:])
+        return ends, data
     parts: list[npt.NDArray[np.int64]] = []
     start = 0
     for block in run:
@@ -98,4 +109,4 @@ def _joined(run: list[Block]) -> tuple[npt.NDArray[np.int64], bytes]:
         parts.append(offsets[:-1] + start)
         start += len(block.data)
     parts.append(np.array([start], dtype=np.int64))
-    return np.concatenate(parts), b"".join(block.data for block in run)
+    return np.concatenate(parts), data

@@ -14,6 +14,7 @@ from headwater.log_store import rocks_keys as layout
 from headwater.log_store.catalog import Catalog
 from headwater.log_store.encoding import (
     EncodingNotKnown,
+    chunks_in,
     commit_time,
     decode_audit,
     decode_block,
@@ -182,6 +183,7 @@ class RocksView:
         if upto <= after:
             return
         expected, chunk = after + 1, 0
+        promised = self._promised(table, after, upto)
         blocks = self._source.chunks(
             "log", layout.chunk_key(table, after + 1, 0), layout.chunk_key(table, upto + 1, 0)
         )
@@ -189,7 +191,7 @@ class RocksView:
             for key, value in pairs:
                 version, at = layout.chunk_of(key)
                 if chunk and at == 0:
-                    self._whole(table, expected, chunk)
+                    _whole(table, expected, chunk, next(promised, 0))
                     expected, chunk = expected + 1, 0
                 if (version, at) != (expected, chunk):
                     raise LogDamaged(f"version {expected} of table {table}", "events are missing")
@@ -198,17 +200,19 @@ class RocksView:
                 except EncodingNotKnown as error:
                     raise LogDamaged(f"version {version} of table {table}", str(error)) from error
                 chunk += 1
-        self._whole(table, expected, chunk)
+        _whole(table, expected, chunk, next(promised, 0))
         if expected != upto:
             raise LogDamaged(f"version {expected + 1} of table {table}", "events are missing")
 
-    def _whole(self, table: int, version: int, chunks: int) -> None:
-        row = self.version(table, version)
-        if row is None or row.chunks != chunks:
-            raise LogDamaged(
-                f"version {version} of table {table}",
-                f"{chunks} chunks of events stand where there were {row.chunks if row else 0}",
-            )
+    def _promised(self, table: int, after: int, upto: int) -> Iterator[int]:
+        """How many chunks each version of (after, upto] must have, from the version index."""
+        start, end = layout.version_key(table, after + 1), layout.version_key(table, upto + 1)
+        for pairs in self._source.chunks("versions", start, end):
+            for _, value in pairs:
+                try:
+                    yield chunks_in(value)
+                except EncodingNotKnown as error:
+                    raise LogDamaged(f"the version index of table {table}", str(error)) from error
 
     def row(self, table: int, row_id: int) -> Stored | None:
         """A current row."""
@@ -333,3 +337,11 @@ def read_commit(sequence: int, value: bytes) -> CommitRow:
         return decode_commit(sequence, value)[0]
     except EncodingNotKnown as error:
         raise LogDamaged(f"commit {sequence}", str(error)) from error
+
+
+def _whole(table: int, version: int, found: int, promised: int) -> None:
+    if found != promised:
+        raise LogDamaged(
+            f"version {version} of table {table}",
+            f"{found} chunks of events stand where there were {promised}",
+        )
