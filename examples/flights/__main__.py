@@ -21,16 +21,16 @@ def main(
     keep: Annotated[
         Path | None, typer.Option(help="A new directory to leave the store in.")
     ] = None,
-    minutes: Annotated[int, typer.Option(min=1, help="Minutes between refreshes.")] = 60,
+    minutes: Annotated[int, typer.Option(min=1, help="Minutes between refreshes.")] = 120,
     kill_after: Annotated[
         float, typer.Option(min=0, max=1, help="Kill after this share of the commits.")
     ] = 0.5,
     faulty_from: Annotated[
         str, typer.Option(help="Since when the faulty release counts, UTC.")
-    ] = "2013-03-01",
+    ] = "2013-02-28",
     board_at: Annotated[
         str, typer.Option(help="The moment to look back to, New York time.")
-    ] = "2013-02-08 18:00",
+    ] = "2013-02-08 19:00",
 ) -> None:
     """Replay New York's departures of 2013 as commits; kill, resume, rewind, look back, check."""
     if keep is not None and keep.exists() and any(keep.iterdir()):

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 import headwater
 from examples.flights import figures
 from examples.flights.board import DELAYS, FLIGHTS, LOG
+from examples.flights.consumers import PACE_US
 from examples.flights.figures import Notices
 from examples.flights.oracle import Oracle
 from examples.flights.timeline import KEY, MINUTE_US
@@ -48,17 +50,16 @@ def all_checks(
     yield _kill(told)
     yield _log(db, oracle, told.minutes)
     yield _notices(notices, oracle)
-    faulty = pd.Timestamp(told.faulty_from_us, unit="us")
+    # The faulty release read whole windows.
+    faulty = _floor(told.faulty_from_us, PACE_US["delays"])
     yield _numbers(
         "late minutes too many, by release 1.1", told.excess, oracle.early_minutes(faulty)
     )
     yield _delays(db, oracle)
-    blizzard = figures.moment(told.board_at_us)
-    then = db.table(FLIGHTS).at(time=blizzard).df()
-    yield _board(
-        "rows of the board in the blizzard", then, oracle, pd.Timestamp(told.board_at_us, unit="us")
-    )
-    now = db.table(FLIGHTS).df()
+    then = db.table(FLIGHTS).at(time=figures.moment(told.board_at_us)).pl()
+    refreshed = _floor(told.board_at_us, told.minutes * MINUTE_US)
+    yield _board("rows of the board in the blizzard", then, oracle, refreshed)
+    now = db.table(FLIGHTS).pl()
     yield _board("rows of the board at the end", now, oracle, pd.Timestamp.max.floor("us"))
 
 
@@ -86,21 +87,21 @@ def _kill(told: Told) -> Check:
 
 
 def _log(db: headwater.Database, oracle: Oracle, minutes: int) -> Check:
-    log = db.table(LOG).df()
+    order = [*KEY, "at", "became"]
     steps = oracle.steps()
     steps["at"] = _refresh(steps["at"], minutes)
-    log["at"] = log["at"].astype("datetime64[us]").astype("int64")
-    order = [*KEY, "at", "became"]
     # The log says `diverted` where the file only shows that there is no delay.
-    log["became"] = log["became"].replace("diverted", "landed")
-    return _frames("lines of the log, each once", log[order], steps[order], order)
+    became = pl.col("became").replace("diverted", "landed")
+    lines = db.table(LOG).pl().with_columns(became, pl.col("at").dt.epoch("us"))
+    return _frames("lines of the log, each once", lines.select(order), steps, order)
 
 
 def _notices(notices: Notices, oracle: Oracle) -> Check:
     order = [*KEY, "why"]
-    told = pd.DataFrame(notices.rows, columns=order)
-    told["flight_date"] = pd.to_datetime(told["flight_date"]).dt.date
-    return _frames("notices, each once by its id", told, oracle.notices()[order], order)
+    told = pl.DataFrame([{name: row[name] for name in order} for row in notices.rows])
+    expected = oracle.notices()
+    expected["flight_date"] = expected["flight_date"].dt.strftime("%Y-%m-%d")
+    return _frames("notices, each once by its id", told, expected, order)
 
 
 def _delays(db: headwater.Database, oracle: Oracle) -> Check:
@@ -111,7 +112,7 @@ def _delays(db: headwater.Database, oracle: Oracle) -> Check:
     return Check("late minutes, by carrier", *names, agrees)
 
 
-def _board(what: str, board: pd.DataFrame, oracle: Oracle, at: pd.Timestamp) -> Check:
+def _board(what: str, board: pl.DataFrame, oracle: Oracle, at: pd.Timestamp) -> Check:
     return _frames(what, board, oracle.board(at), list(KEY))
 
 
@@ -119,6 +120,10 @@ def _refresh(times: "pd.Series[pd.Timestamp]", minutes: int) -> "pd.Series[int]"
     step = minutes * MINUTE_US
     at = times.astype("datetime64[us]").astype("int64")
     return -(-at // step) * step
+
+
+def _floor(at_us: int, step_us: int) -> pd.Timestamp:
+    return pd.Timestamp(at_us // step_us * step_us, unit="us")
 
 
 def _numbers(what: str, store: int, pandas: int) -> Check:
@@ -129,16 +134,8 @@ def _same(what: str, store: Sequence[int], pandas: Sequence[int]) -> Check:
     return Check(what, f"{len(store):,}", f"{len(pandas):,}", list(store) == list(pandas))
 
 
-def _frames(what: str, store: pd.DataFrame, pandas: pd.DataFrame, order: list[str]) -> Check:
+def _frames(what: str, store: pl.DataFrame, pandas: pd.DataFrame, order: list[str]) -> Check:
     """Whether two tables hold the same rows, in whatever order."""
-    one = store.sort_values(order, ignore_index=True)
-    other = pandas.sort_values(order, ignore_index=True)[list(one.columns)]
-    agrees = len(one) == len(other) and all(_column(one[name], other[name]) for name in one.columns)
-    return Check(what, f"{len(one):,}", f"{len(other):,}", agrees)
-
-
-def _column(one: "pd.Series[str]", other: "pd.Series[str]") -> bool:
-    blank = one.isna().to_numpy()
-    if not np.array_equal(blank, other.isna().to_numpy()):
-        return False
-    return bool((one[~blank].to_numpy() == other[~blank].to_numpy()).all())
+    other = pl.DataFrame(pandas[store.columns]).cast(store.schema)
+    agrees = store.sort(order).equals(other.sort(order))
+    return Check(what, f"{len(store):,}", f"{len(other):,}", agrees)

@@ -1,12 +1,12 @@
 """Three readers of one stream, each at its own pace.
 
-delays    TABLE consumer  every day        carrier_delays: a running total by carrier
-log       TABLE consumer  every week       flight_log: one row for every change
-notices   CLIENT consumer twice a day  a file: who must be told of what, at least once
+notices  CLIENT consumer  daily        a file: who must be told of what, at least once
+delays   TABLE consumer   weekly       carrier_delays: a running total by carrier
+log      TABLE consumer   four weeks   flight_log: one row for every change
 
-The first two commit their effect and their watermark together, so nothing is counted twice. The
-third writes outside the store: the file is written first and the watermark moved after it, so a
-kill between the two sends some notices again, under the ids they had.
+The first writes outside the store: the file is written first and the watermark moved after it, so
+a kill between the two sends some notices again, under the ids they had. The other two commit their
+effect and their watermark together, so nothing is counted twice.
 """
 
 import json
@@ -29,7 +29,8 @@ NOTICES: Final = "notices"
 # A departure this late, in minutes, is worth a notice.
 LATE_NOTICE: Final = 120
 
-PACE_US: Final = {"notices": DAY_US // 2, "delays": DAY_US, "log": 7 * DAY_US}
+# How much of the board's time they read at once.
+PACE_US: Final = {"notices": DAY_US, "delays": 7 * DAY_US, "log": 28 * DAY_US}
 
 _READ: Final = (
     *("flight_date", "carrier", "flight", "origin", "dep_delay", "arr_delay", "status"),
@@ -165,7 +166,7 @@ def mend_outbox(outbox: Path) -> None:
 
 
 def due(times_us: Times, commit: int, consumer: str) -> bool:
-    """Whether a consumer reads after this refresh: the last one of its half day, day or week."""
+    """Whether a consumer reads after this refresh: the last one of its day, week or month."""
     if commit + 1 >= len(times_us):
         return True
     pace = PACE_US[consumer]

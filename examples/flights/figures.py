@@ -94,6 +94,13 @@ def report(db: headwater.Database) -> list[dict[str, object]]:
     return db.table(DELAYS).pl().sort(mean, descending=True, nulls_last=True).to_dicts()
 
 
+def version_at(db: headwater.Database, at_us: int) -> tuple[int, int]:
+    """The board's version at a moment, and the time of its commit."""
+    table = db.table(FLIGHTS)
+    version = table.at(time=moment(at_us)).version
+    return version, next(time_us(one.time) for one in table.history() if one.version == version)
+
+
 @dataclass(frozen=True, slots=True)
 class Airport:
     """One airport's departures of a day as they stood at a moment of it."""

@@ -106,7 +106,7 @@ def read(flights: pd.DataFrame, zones: dict[str, str]) -> Oracle:
     dest = flights["dest"].map(zones)
     board = pd.DataFrame(
         {
-            "flight_date": day.dt.date,
+            "flight_date": day,
             "carrier": flights["carrier"],
             "flight": flights["flight"],
             "origin": flights["origin"],

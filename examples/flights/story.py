@@ -6,6 +6,7 @@ the seconds are the wall clock's.
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +15,11 @@ from typing import cast
 
 import headwater
 from examples.flights import checks, consumers, figures, oracle, raw
-from examples.flights.board import DELAYS, FLIGHTS, LOG, STREAM, BoardClock
+from examples.flights.board import DELAYS, LOG, STREAM, BoardClock
 from examples.flights.consumers import NOTICES, Release
 from examples.flights.holder import Job
 from examples.flights.printer import Bar, Printer
-from examples.flights.process import Holder
+from examples.flights.process import Holder, Said
 from examples.flights.timeline import local_time
 
 _READERS = (DELAYS, LOG, NOTICES)
@@ -47,14 +48,6 @@ class Plot:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Killed:
-    """The last version that the holder acknowledged before it was killed, and what was found."""
-
-    acknowledged: int
-    recovered: int
-
-
 def tell(plot: Plot, out: Printer) -> bool:
     """The whole story; whether every check at its end agrees.
 
@@ -62,9 +55,16 @@ def tell(plot: Plot, out: Printer) -> bool:
         BadInput: the file is no such file. Nothing was begun.
         HolderFailed: the replay ended by itself.
     """
-    flights = raw.read_flights(plot.source)
-    began = time.perf_counter()
-    killed = live(plot, out)
+    with Holder(plot.job) as holder:
+        # While the holder sets itself up.
+        truth = oracle.read(raw.read_flights(plot.source), raw.time_zones())
+        words = holder.said()
+        total = cast(int, next(words)["commits"])
+        began = time.perf_counter()
+        out.title("1  The board lives through the year")
+        out.line(f"process {holder.pid} holds the directory: the feed and three consumers")
+        acknowledged = until_killed(holder, words, int(total * plot.kill_after), out)
+    recovered = resume(plot, acknowledged, out)
     clock = BoardClock(0)
     with closing(headwater.connect(plot.job.directory, clock=clock)) as db:
         clock.now_us = figures.progress(db).time_us
@@ -76,31 +76,43 @@ def tell(plot: Plot, out: Printer) -> bool:
             board_at_us=plot.board_at_us,
             faulty_from_us=plot.faulty_from_us,
             excess=excess,
-            acknowledged=killed.acknowledged,
-            recovered=killed.recovered,
+            acknowledged=acknowledged,
+            recovered=recovered,
         )
-        truth = oracle.read(flights, raw.time_zones())
         right = check(db, truth, told, figures.notices(plot.job.outbox), out)
-    out.line(f"took {time.perf_counter() - began:.1f} s")
+    out.line(f"took {time.perf_counter() - began:.1f} s after set-up")
     return right
 
 
-def live(plot: Plot, out: Printer) -> Killed:
-    """The year on the board, with a kill -9 in the middle of it."""
-    out.title("1  The board lives through the year")
-    with Holder(plot.job) as holder:
-        out.line(f"process {holder.pid} holds the directory: the feed and three consumers")
-        acknowledged = _until_killed(holder, plot, out)
+def until_killed(holder: Holder, words: Iterator[Said], kill_at: int, out: Printer) -> int:
+    """The year on the board up to a kill -9 in the middle; the last version acknowledged."""
+    acknowledged = 0
+    with Bar("until the kill") as bar:
+        for said in words:
+            match said["said"]:
+                case "month":
+                    _month(said, out)
+                case "committed":
+                    acknowledged = cast(int, said["version"])
+                    bar.show(acknowledged, kill_at)
+                    if acknowledged == kill_at:
+                        holder.kill()
+                case _:
+                    pass
     out.title("2  kill -9, and on")
     out.line(f"process {holder.pid} killed after it had acknowledged v{acknowledged:,}")
-    recovered = acknowledged
-    with Holder(plot.job) as second, Bar("replay") as bar:
-        total = 0
-        for said in second.said():
+    return acknowledged
+
+
+def resume(plot: Plot, acknowledged: int, out: Printer) -> int:
+    """The rest of the year in another process; the version it found."""
+    recovered, total = 0, acknowledged
+    with Holder(plot.job) as holder, Bar("to the end") as bar:
+        for said in holder.said():
             match said["said"]:
                 case "ready":
                     recovered, total = cast(int, said["version"]), cast(int, said["commits"])
-                    out.line(f"process {second.pid} found the board at v{recovered:,}")
+                    out.line(f"process {holder.pid} found the board at v{recovered:,}")
                 case "again":
                     out.line(
                         f"the feed sent its last {said['sent']} commits again under their "
@@ -115,28 +127,7 @@ def live(plot: Plot, out: Printer) -> Killed:
         f"{sent.lines:,} notices sent, {sent.repeated:,} of them twice: "
         "the receiver knows them by their ids"
     )
-    return Killed(acknowledged, recovered)
-
-
-def _until_killed(holder: Holder, plot: Plot, out: Printer) -> int:
-    """Listen until the kill; the last version acknowledged."""
-    acknowledged, kill_at, total = 0, 0, 0
-    with Bar("replay") as bar:
-        for said in holder.said():
-            match said["said"]:
-                case "ready":
-                    total = cast(int, said["commits"])
-                    kill_at = int(total * plot.kill_after)
-                case "month":
-                    _month(said, out)
-                case "committed":
-                    acknowledged = cast(int, said["version"])
-                    bar.show(acknowledged, total)
-                    if acknowledged == kill_at:
-                        holder.kill()
-                case _:
-                    pass
-    return acknowledged
+    return recovered
 
 
 def _month(said: dict[str, object], out: Printer) -> None:
@@ -182,8 +173,8 @@ def mend(db: headwater.Database, plot: Plot, out: Printer) -> int:
 def blizzard(db: headwater.Database, at_us: int, out: Printer) -> None:
     """The board as it stood at a moment of the year."""
     out.title(f"4  The board at {local_time(at_us)} in New York")
-    version = db.table(FLIGHTS).at(time=figures.moment(at_us)).version
-    out.line(f"version {version:,} of the board; the day's departures:")
+    version, refreshed = figures.version_at(db, at_us)
+    out.line(f"v{version:,}, refreshed {local_time(refreshed)}; the day's departures:")
     out.table(
         ["airport", "planned", "left", "still listed", "cancelled"],
         [
