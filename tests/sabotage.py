@@ -37,8 +37,8 @@ SABOTAGES = (
     Sabotage(
         "ack before append",
         "log_store/rocks_commit.py",
-        "        self._store.write(rocks)\n",
-        "        threading.Timer(0.5, self._store.write, (rocks,)).start()\n",
+        "                self._store.write(ready.rocks)\n",
+        "                threading.Timer(0.5, self._store.write, (ready.rocks,)).start()\n",
         ("tests/contract/test_log.py",),
     ),
     Sabotage(
@@ -50,7 +50,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "watermark before target",
-        "producer/transaction.py",
+        "producer/staged.py",
         "        try:\n            if not tables and not intents",
         "        if intents.moves and tables:\n"
         "            early = self._final_moves()\n"

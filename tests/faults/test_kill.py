@@ -11,7 +11,7 @@ from support_crash import Crashes
 KILLS = int(os.environ.get("HEADWATER_KILLS", "60"))
 SEED = int(os.environ.get("HEADWATER_SEED", "20261123"))
 # One store lives this many lives, so that recovery meets what recovery left.
-LIVES = 6
+LIVES = 4
 
 pytestmark = pytest.mark.crash
 
@@ -23,7 +23,7 @@ def work(path: Path, chance: random.Random) -> Work:
         seed=chance.randrange(1 << 30),
         threads=chance.choice((1, 1, 4)),
         durability=chance.choice(("fsync", "fsync", "os")),
-        large=chance.random() < 0.25,
+        large=chance.random() < 0.15,
     )
 
 
@@ -33,7 +33,7 @@ def test_no_kill_loses_doubles_or_tears_a_commit(store: int, tmp_path: Path) -> 
     chance = random.Random(seed)
     crashes = Crashes(tmp_path / "shop", seed)
     for number in range(min(LIVES, KILLS - store * LIVES)):
-        life = crashes.live(work(crashes.path, chance), after_s=chance.uniform(0, 0.6))
+        life = crashes.live(work(crashes.path, chance), after_s=chance.uniform(0, 0.4))
         assert not life.unknown, f"seed {seed}, life {number}: {life.unknown}"
         crashes.check(durability=chance.choice(("fsync", "os")))
 
