@@ -126,6 +126,20 @@ def _values(column: pa.BinaryArray | None, count: int) -> list[bytes | None]:
     return [None] * count if column is None else column.to_pylist()
 
 
+class _Kept:
+    """What a store has written: only ever appended to, shared by the log and its views."""
+
+    def __init__(self) -> None:
+        self.catalogs: list[Catalog] = [EMPTY_CATALOG]
+        self.commits: list[CommitRow] = []
+        self.by_id: dict[str, int] = {}
+        self.by_key: dict[str, int] = {}
+        self.tables: dict[int, _Table] = {}
+        self.watermarks: dict[int, list[Watermark]] = {}
+        self.moves: dict[int, list[int]] = {}
+        self.audit: list[AuditRow] = []
+
+
 class MemoryLog:
     """A store that lives as long as this object. Safe to use from several threads."""
 
@@ -135,14 +149,7 @@ class MemoryLog:
         self._clock = clock
         self._changed = threading.Condition()
         self._closed = False
-        self._catalogs: list[Catalog] = [EMPTY_CATALOG]
-        self._commits: list[CommitRow] = []
-        self._by_id: dict[str, int] = {}
-        self._by_key: dict[str, int] = {}
-        self._tables: dict[int, _Table] = {}
-        self._watermarks: dict[int, list[Watermark]] = {}
-        self._moves: dict[int, list[int]] = {}
-        self._audit: list[AuditRow] = []
+        self._kept = _Kept()
         self._next_object_id = FIRST_OBJECT_ID
         self._next_row_id: dict[int, int] = {}
         self._next_number: dict[tuple[int, int], int] = {}
@@ -151,47 +158,47 @@ class MemoryLog:
 
     @property
     def catalog(self) -> Catalog:
-        return self._catalogs[-1]
+        return self._kept.catalogs[-1]
 
     @property
     def sequence(self) -> int:
-        return len(self._commits)
+        return len(self._kept.commits)
 
     @property
     def time_us(self) -> int:
-        return self._commits[-1].time_us if self._commits else 0
+        return self._kept.commits[-1].time_us if self._kept.commits else 0
 
     def head(self, table: int) -> VersionRow:
-        return self._tables[table].versions[-1]
+        return self._kept.tables[table].versions[-1]
 
     def stored_version(self, table: int, row_id: int) -> int | None:
-        found = self._tables[table].rows.get(row_id, self.head(table).version)
+        found = self._kept.tables[table].rows.get(row_id, self.head(table).version)
         return None if found is None else found.version
 
     def stored_versions(self, table: int, row_ids: Sequence[int]) -> list[int | None]:
         return [self.stored_version(table, row_id) for row_id in row_ids]
 
     def row_id(self, table: int, key: bytes) -> int | None:
-        known = self._tables.get(table)
+        known = self._kept.tables.get(table)
         return None if known is None else known.keys.get(key, known.versions[-1].version)
 
     def row_ids(self, table: int, keys: Sequence[bytes]) -> list[int | None]:
         return [self.row_id(table, key) for key in keys]
 
     def watermark(self, consumer: int) -> Watermark | None:
-        found = self._watermarks.get(consumer)
+        found = self._kept.watermarks.get(consumer)
         return found[-1] if found else None
 
     def find_idempotent(self, key: str) -> CommitRow | None:
-        place = self._by_key.get(key)
-        return None if place is None else self._commits[place - 1]
+        place = self._kept.by_key.get(key)
+        return None if place is None else self._kept.commits[place - 1]
 
     # The port.
 
     def view(self) -> "MemoryView":
         with self._changed:
             self._alive()
-            return MemoryView(self, len(self._commits))
+            return MemoryView(self._kept, len(self._kept.commits))
 
     def commit(self, batch: Batch) -> Committed:
         with self._changed:
@@ -209,9 +216,9 @@ class MemoryLog:
         # Events first: what fails while encoding must leave nothing behind.
         encoded = {table: list(assembly) for table, assembly in sequenced.assemblies.items()}
         for first in sequenced.created:
-            self._tables[first.table] = _Table(first)
+            self._kept.tables[first.table] = _Table(first)
         for table_id, runs in encoded.items():
-            table, assembly = self._tables[table_id], sequenced.assemblies[table_id]
+            table, assembly = self._kept.tables[table_id], sequenced.assemblies[table_id]
             version, schema_id = assembly.version, assembly.schema_id
             blocks: list[Block] = []
             for run in runs:
@@ -221,15 +228,15 @@ class MemoryLog:
             table.blocks.append(blocks)
             table.versions.append(assembly.version_row())
         for mark in sequenced.watermarks:
-            self._watermarks.setdefault(mark.consumer, []).append(mark)
+            self._kept.watermarks.setdefault(mark.consumer, []).append(mark)
         for consumer in {moved.move.consumer for moved in row.moves}:
-            self._moves.setdefault(consumer, []).append(row.sequence)
-        self._audit.extend(sequenced.audit)
-        self._by_id[row.commit_id] = row.sequence
+            self._kept.moves.setdefault(consumer, []).append(row.sequence)
+        self._kept.audit.extend(sequenced.audit)
+        self._kept.by_id[row.commit_id] = row.sequence
         if row.idempotency is not None:
-            self._by_key[row.idempotency.key] = row.sequence
-        self._catalogs.append(sequenced.catalog)
-        self._commits.append(row)
+            self._kept.by_key[row.idempotency.key] = row.sequence
+        self._kept.catalogs.append(sequenced.catalog)
+        self._kept.commits.append(row)
         return row
 
     def reserve_object_ids(self, count: int) -> int:
@@ -240,7 +247,7 @@ class MemoryLog:
 
     def reserve_row_ids(self, table: int, count: int) -> int:
         with self._changed:
-            known = self._tables.get(table)
+            known = self._kept.tables.get(table)
             committed = known.versions[-1].next_row_id if known else 1
             first = max(self._next_row_id.get(table, 1), committed)
             self._next_row_id[table] = first + count
@@ -248,7 +255,7 @@ class MemoryLog:
 
     def reserve_numbers(self, table: int, column: int, count: int) -> int:
         with self._changed:
-            known = self._tables.get(table)
+            known = self._kept.tables.get(table)
             committed = dict(known.versions[-1].autos).get(column, 0) if known else 0
             first = max(self._next_number.get((table, column), 0), committed)
             self._next_number[table, column] = first + count
@@ -257,12 +264,14 @@ class MemoryLog:
     def keep_snapshot(self, table: int, version: int, batches: Iterator[pa.RecordBatch]) -> None:
         kept = list(batches)
         with self._changed:
-            self._tables[table].snapshots[version] = kept
+            self._kept.tables[table].snapshots[version] = kept
 
     def wait(self, sequence: int, timeout_s: float) -> int:
         with self._changed:
-            self._changed.wait_for(lambda: len(self._commits) > sequence or self._closed, timeout_s)
-            return len(self._commits)
+            self._changed.wait_for(
+                lambda: len(self._kept.commits) > sequence or self._closed, timeout_s
+            )
+            return len(self._kept.commits)
 
     def close(self) -> None:
         with self._changed:
@@ -277,14 +286,11 @@ class MemoryLog:
 class MemoryView:
     """The store as of one place in its commit sequence; see `port.View`."""
 
-    __slots__ = ("_log", "_sequence", "_versions")
+    __slots__ = ("_kept", "_sequence", "_versions")
 
-    def __init__(self, log: MemoryLog, sequence: int) -> None:
-        self._log, self._sequence = log, sequence
+    def __init__(self, kept: _Kept, sequence: int) -> None:
+        self._kept, self._sequence = kept, sequence
         self._versions: dict[int, int] = {}
-
-    # The view reads the log's own lists, which only ever grow.
-    # pyright: reportPrivateUsage=false
 
     @property
     def sequence(self) -> int:
@@ -292,15 +298,15 @@ class MemoryView:
 
     @property
     def time_us(self) -> int:
-        return self._log._commits[self._sequence - 1].time_us if self._sequence else 0
+        return self._kept.commits[self._sequence - 1].time_us if self._sequence else 0
 
     @property
     def catalog(self) -> Catalog:
-        return self._log._catalogs[self._sequence]
+        return self._kept.catalogs[self._sequence]
 
     def _table(self, table: int) -> tuple[_Table, int]:
         """The table and its version here; KeyError if it does not exist yet."""
-        found = self._log._tables[table]
+        found = self._kept.tables[table]
         version = self._versions.get(table)
         if version is None:
             version = self._versions[table] = self.version_at(table, self._sequence)
@@ -321,14 +327,14 @@ class MemoryView:
         yield from found.versions[after + 1 : min(upto, head) + 1]
 
     def version_at(self, table: int, sequence: int) -> int:
-        found = self._log._tables.get(table)
+        found = self._kept.tables.get(table)
         if found is None:
             return -1
         at = min(sequence, self._sequence)
         return bisect_right(found.versions, at, key=lambda row: row.sequence) - 1
 
     def sequence_at(self, time_us: int) -> int:
-        commits = self._log._commits
+        commits = self._kept.commits
         return bisect_right(commits, time_us, 0, self._sequence, key=lambda row: row.time_us)
 
     def blocks(self, table: int, after: int, upto: int) -> Iterator[Block]:
@@ -370,32 +376,32 @@ class MemoryView:
         return counts.inserts - counts.deletes
 
     def watermark(self, consumer: int) -> Watermark | None:
-        for mark in reversed(self._log._watermarks.get(consumer, ())):
+        for mark in reversed(self._kept.watermarks.get(consumer, ())):
             if mark.sequence <= self._sequence:
                 return mark
         return None
 
     def moves(self, consumer: int) -> Iterator[tuple[CommitRow, Moved]]:
-        for place in self._log._moves.get(consumer, ()):
+        for place in self._kept.moves.get(consumer, ()):
             if place > self._sequence:
                 return
-            row = self._log._commits[place - 1]
+            row = self._kept.commits[place - 1]
             yield from ((row, moved) for moved in row.moves if moved.move.consumer == consumer)
 
     def commit(self, sequence: int) -> CommitRow | None:
-        return self._log._commits[sequence - 1] if 1 <= sequence <= self._sequence else None
+        return self._kept.commits[sequence - 1] if 1 <= sequence <= self._sequence else None
 
     def commits(self, after: int, upto: int) -> Iterator[CommitRow]:
-        yield from self._log._commits[max(after, 0) : min(upto, self._sequence)]
+        yield from self._kept.commits[max(after, 0) : min(upto, self._sequence)]
 
     def find_commit(self, commit_id: str) -> CommitRow | None:
-        return self.commit(self._log._by_id.get(commit_id, 0))
+        return self.commit(self._kept.by_id.get(commit_id, 0))
 
     def find_idempotent(self, key: str) -> CommitRow | None:
-        return self.commit(self._log._by_key.get(key, 0))
+        return self.commit(self._kept.by_key.get(key, 0))
 
     def audit(self, after: int = 0) -> Iterator[AuditRow]:
-        for row in list(self._log._audit):
+        for row in list(self._kept.audit):
             if after < row.sequence <= self._sequence:
                 yield row
 
@@ -404,7 +410,7 @@ class MemoryView:
         return sorted(version for version in found.snapshots if version <= head)
 
     def snapshot(self, table: int, version: int) -> Iterator[pa.RecordBatch]:
-        yield from self._log._tables[table].snapshots[version]
+        yield from self._kept.tables[table].snapshots[version]
 
     def close(self) -> None:
         pass

@@ -218,10 +218,10 @@ class TableAssembly:
         return Encoded(segment, None, offsets, data)
 
     def _chain(self) -> ChainDigest:
-        if self._digest is None:
-            self._digest = ChainDigest(self._before.digest, self._table.id, self.version)
-        assert isinstance(self._digest, ChainDigest)
-        return self._digest
+        chain = self._digest
+        if not isinstance(chain, ChainDigest):
+            chain = self._digest = ChainDigest(self._before.digest, self._table.id, self.version)
+        return chain
 
     def version_row(self, chunks: int = 1) -> VersionRow:
         """The version made, once every run has been taken."""

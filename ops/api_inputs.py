@@ -1,7 +1,7 @@
 """From what a Python user hands over to plain rows: dicts, tuples, keys, conditions, setters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from typing import Protocol, cast
 
 import pyarrow.compute as pc
 
@@ -12,6 +12,14 @@ from headwater.schemas.types import Plain, Row
 from headwater.schemas.values import to_plain
 
 RowDict = dict[str, object]
+
+
+class HasId(Protocol):
+    """A handle on a table or stream, by its object id."""
+
+    @property
+    def id(self) -> int: ...
+
 
 # What an UPDATE sets: a value, or a function of the row as it was.
 Setter = object | Callable[[RowDict], object]

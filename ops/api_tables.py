@@ -13,7 +13,7 @@ from headwater.log_store.port import View
 from headwater.log_store.records import Counts
 from headwater.log_store.state import diff, snapshot
 from headwater.ops.api_inputs import Setter, Where, held, key_row, read_once
-from headwater.ops.present import Reads, from_us, outer, row_dict
+from headwater.ops.present import Reads, from_us, outer, row_dict, row_dicts
 from headwater.producer import ddl
 from headwater.producer.errors import NotFound
 from headwater.schemas.images import codec
@@ -184,16 +184,14 @@ class Table(Reads):
             low = version_of(view, of, self._session.position(start))
             high = version_of(view, of, self._session.position(end))
             found = diff(view, self._id, low, high)
-            old = outer(of.schema, found.before).to_pylist()
-            new = outer(of.schema, found.after).to_pylist()
+            old = row_dicts(outer(of.schema, found.before))
+            new = row_dicts(outer(of.schema, found.after))
+            row_ids: list[int] = found.row_ids.tolist()
+            befores: list[int] = found.before_at.tolist()
+            afters: list[int] = found.after_at.tolist()
             return [
                 RowDiff(str(row_id), old[b] if b >= 0 else None, new[a] if a >= 0 else None)
-                for row_id, b, a in zip(
-                    found.row_ids.tolist(),
-                    found.before_at.tolist(),
-                    found.after_at.tolist(),
-                    strict=True,
-                )
+                for row_id, b, a in zip(row_ids, befores, afters, strict=True)
             ]
 
     # Writes.

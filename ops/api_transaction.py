@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headwater.consumers.windows import Bounds
 from headwater.log_store.catalog import TableObject
 from headwater.ops.api_inputs import (
+    HasId,
     RowDict,
     Setter,
     Where,
@@ -32,13 +32,13 @@ from headwater.producer.load import load
 from headwater.producer.names import find_table
 from headwater.producer.transaction import Transaction
 from headwater.producer.values import complete_rows
+from headwater.schemas.arrow import kernel
 from headwater.schemas.errors import ValueRefused
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 from headwater.schemas.values import from_plain, to_plain
 
 if TYPE_CHECKING:
-    from headwater.ops.api_streams import Stream
     from headwater.ops.api_tables import Table
     from headwater.ops.session import Session
 
@@ -126,7 +126,7 @@ class Tx:
 
     def consume(
         self,
-        stream: "str | Stream",
+        stream: str | HasId,
         *,
         into: "str | int | Table | None" = None,
         consumer: str | None = None,
@@ -147,7 +147,9 @@ class Tx:
 
         def do() -> list[int]:
             target = None if into is None else self.resolve(into)
-            opened.append(open_window(self, stream, target, consumer, bounds))
+            # A checker that goes by folders sees this class under two names.
+            window = open_window(self, stream, target, consumer, bounds)  # pyright: ignore[reportArgumentType]
+            opened.append(window)
             return opened[0].told()
 
         if self.request is None:
@@ -156,7 +158,8 @@ class Tx:
             sent = (_as_sent(stream), _as_sent(into), consumer, bounds)
             told = self.request.run("consume", sent, do)
             if not opened:
-                return told_window(self, cast("list[int]", told))
+                windows = cast("list[int]", told)
+                return told_window(self, windows)  # pyright: ignore[reportArgumentType]
         return opened[0]
 
     def resolve(self, table: "str | int | Table") -> TableObject:
@@ -321,12 +324,15 @@ def _equal(schema: TableSchema, data: pa.Table, wanted: Mapping[int, object]) ->
             continue
         text = column.type.arrow == pa.string()
         shown = plain if text else from_plain(column.type, plain)
-        same = pc.equal(values, pa.scalar(shown, column.type.arrow))
-        hit &= pa.array(same, pa.bool_()).fill_null(False).to_numpy(zero_copy_only=False)
+        same = cast(
+            "pa.ChunkedArray[pa.BooleanScalar]",
+            kernel("equal", values, pa.scalar(shown, column.type.arrow)),
+        )
+        hit &= kernel("coalesce", same, pa.scalar(False)).to_numpy()
     return hit
 
 
-def _as_sent(named: "str | int | Table | Stream | None") -> str | int | None:
+def _as_sent(named: str | int | HasId | None) -> str | int | None:
     """A table or stream as a request names it: by name, or by id where it was handed over."""
     return named if named is None or isinstance(named, str | int) else named.id
 

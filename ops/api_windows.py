@@ -11,6 +11,7 @@ from headwater.consumers.windows import Bounds
 from headwater.consumers.windows import Window as Versions
 from headwater.log_store.catalog import StreamObject, TableObject
 from headwater.log_store.port import View
+from headwater.ops.api_inputs import HasId
 from headwater.ops.errors import BadArgument
 from headwater.ops.present import METADATA, Change, Reads, changes_of, outer
 from headwater.producer.errors import NotFound
@@ -18,7 +19,6 @@ from headwater.producer.names import find_stream
 from headwater.schemas.tables import TableSchema
 
 if TYPE_CHECKING:
-    from headwater.ops.api_streams import Stream
     from headwater.ops.api_transaction import Data, Tx
 
 
@@ -127,7 +127,7 @@ class Window(StreamRows):
 
 def open_window(
     tx: "Tx",
-    stream: "str | Stream",
+    stream: str | HasId,
     target: TableObject | None,
     consumer: str | None,
     bounds: Bounds,
@@ -149,7 +149,7 @@ def _outer(schema: TableSchema, rows: pa.Table) -> pa.Table:
     width = len(schema.columns)
     shown = outer(schema, rows.select(range(width)))
     for at in range(width, rows.num_columns):
-        shown = shown.append_column(rows.schema.field(at), rows.column(at))
+        shown = shown.append_column(rows.column_names[at], rows.column(at))
     return shown
 
 

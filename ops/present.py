@@ -37,14 +37,21 @@ def row_dict(schema: TableSchema, row: Sequence[object]) -> dict[str, object]:
 
 def to_pandas(data: pa.Table) -> "pd.DataFrame":
     """A pandas DataFrame; needs the `frames` extra."""
-    return data.to_pandas()
+    # The stubs leave some of its options open.
+    return data.to_pandas()  # pyright: ignore[reportUnknownMemberType]
 
 
 def to_polars(data: pa.Table) -> "pl.DataFrame":
     """A polars DataFrame; needs the `frames` extra."""
     import polars
 
-    return cast("pl.DataFrame", polars.from_arrow(data))
+    # A Table makes a DataFrame, never a Series; the stubs leave arrays open.
+    return cast("pl.DataFrame", polars.from_arrow(data))  # pyright: ignore[reportUnknownMemberType]
+
+
+def row_dicts(data: pa.Table) -> list[dict[str, object]]:
+    """Rows by column name, in Python's own types."""
+    return cast("list[dict[str, object]]", data.to_pylist())
 
 
 class Reads:

@@ -61,9 +61,8 @@ def test_a_table_without_rows_has_its_columns(log: Log) -> None:
         taken = snapshot(view, of.table.id)
 
     assert len(taken) == 0
-    assert taken.data.schema == pa.schema(
-        [pa.field("id", pa.int64()), pa.field("name", pa.string())]
-    )
+    assert taken.data.column_names == ["id", "name"]
+    assert str(taken.data.schema) == "id: int64\nname: string"
 
 
 def test_a_view_shows_its_own_head_whatever_came_later(orders: History) -> None:
