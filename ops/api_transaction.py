@@ -23,7 +23,7 @@ from headwater.ops.api_inputs import (
 )
 from headwater.ops.api_windows import Window, open_window, told_window
 from headwater.ops.errors import BadArgument
-from headwater.ops.present import Reads, outer, row_dict
+from headwater.ops.present import Reads, outer, row_dict, row_dicts
 from headwater.ops.progress import load_progress
 from headwater.ops.requests import Request
 from headwater.producer.bulk_update import update_columns
@@ -299,7 +299,7 @@ class TxTable(Reads):
         found = self._inner.scan(self._of())
         if callable(where):
             data = outer(self._of().schema, found.data)
-            hit = [bool(where(cast(RowDict, row))) for row in data.to_pylist()]
+            hit = [bool(where(row)) for row in row_dicts(data)]
             return cast("list[int]", found.row_ids[np.array(hit, dtype=np.bool_)].tolist())
         if isinstance(where, Mapping):
             of = self._of()

@@ -174,8 +174,10 @@ def at(
         else:
             found = table.at(version=table.head if version is None else version)
         data = found.arrow()
+    from headwater.ops.present import row_dicts
+
     shown = data.slice(0, limit) if limit else data
-    rows = (tuple(row.values()) for row in shown.to_pylist())
+    rows = (tuple(row.values()) for row in row_dicts(shown))
     run.output.listing(data.column_names, rows)
     run.output.say(f"{data.num_rows} rows at v{found.version}")
     _say_left(run, data.num_rows - shown.num_rows, "rows")

@@ -128,8 +128,10 @@ def _columns(db: "Database", window: "StreamRows") -> list[str]:
 
 
 def _rows(window: "StreamRows", columns: list[str]) -> Iterator[Sequence[object]]:
+    from headwater.ops.present import row_dicts
+
     for data in window.batches(more_metadata=True):
-        for row in data.select(columns).to_pylist():
+        for row in row_dicts(data.select(columns)):
             yield tuple(row.values())
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
 from headwater.schemas.tables import TableSchema
-from headwater.schemas.values import from_plain, to_outer
+from headwater.schemas.values import PLAIN_DECIMAL, from_plain, to_outer, trimmed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,14 @@ def to_polars(data: pa.Table) -> "pl.DataFrame":
 
 def row_dicts(data: pa.Table) -> list[dict[str, object]]:
     """Rows by column name, in Python's own types."""
-    return cast("list[dict[str, object]]", data.to_pylist())
+    rows = cast("list[dict[str, object]]", data.to_pylist())
+    fields = cast("list[pa.Field[pa.DataType]]", list(data.schema))
+    plain = [field.name for field in fields if field.type == pa.decimal128(*PLAIN_DECIMAL)]
+    for name in plain:
+        for row in rows:
+            number = row[name]
+            row[name] = trimmed(number) if isinstance(number, Decimal) else number
+    return rows
 
 
 class Reads:
@@ -63,7 +71,7 @@ class Reads:
 
     def rows(self) -> list[dict[str, object]]:
         """All rows as dicts by column name, in Python's own types."""
-        return [cast("dict[str, object]", row) for row in self.arrow().to_pylist()]
+        return row_dicts(self.arrow())
 
     def df(self) -> "pd.DataFrame":
         """All rows as a pandas DataFrame; needs the `frames` extra."""
@@ -107,9 +115,9 @@ class Change:
 def changes_of(stream: str, data: pa.Table, names: Sequence[str]) -> Iterator[Change]:
     """The changes in a run of stream rows, whole commits, with all METADATA$ columns."""
     seen: dict[tuple[int, str, str], int] = {}
-    for row in data.to_pylist():
+    for row in row_dicts(data):
         values = {name: row[name] for name in names}
-        action, version = str(row[ACTION]), int(row[VERSION])
+        action, version = str(row[ACTION]), cast(int, row[VERSION])
         # A row can change several times in one commit: the count makes its ids differ.
         touched = (version, str(row[ROW_ID]), action)
         nth = seen[touched] = seen.get(touched, 0) + 1

@@ -39,6 +39,7 @@ def compile_encoder(
         "B": varints.BOOLEANS,
         "join": b"".join,
         "long": varints.encode_long,
+        "out": varints.out_of_range,
         "string": varints.encode_string,
         "bytes_": varints.encode_bytes,
         "double": varints.pack_double,
@@ -65,11 +66,10 @@ def _encode_value(field: WireField, i: int, names: dict[str, object]) -> str:
     v = f"v{i}"
     match field.form:
         case Form.LONG:
-            call = "long"
+            long = f"long({v})"
             if (field.low, field.high) != (INT64_LOW, INT64_HIGH):
-                call = f"long{i}"
-                names[call] = varints.bounded_long(field.low, field.high)
-            return f"(T[{v} << 1] if 0 <= {v} < 8192 else {call}({v}))"
+                long += f" if {field.low} <= {v} <= {field.high} else out()"
+            return f"(T[{v} << 1] if 0 <= {v} < 8192 else {long})"
         case Form.DECIMAL:
             names[f"decimal{i}"] = varints.bounded_decimal(field.low, field.high)
             return f"decimal{i}({v})"

@@ -63,6 +63,16 @@ def to_plain(column: Column, value: object, *, row: int | None = None) -> Plain:
         raise ValueRefused(column.name, value, str(refused), row=row) from None
 
 
+# What DECIMAL without parameters is; its values are shown without trailing zeros.
+PLAIN_DECIMAL: Final = (38, 9)
+
+
+def trimmed(number: Decimal) -> Decimal:
+    """The same number without zeros at the end of its fraction."""
+    whole = number.to_integral_value()
+    return whole if whole == number else number.normalize(_WIDE)
+
+
 def from_plain(type_: SqlType, value: Plain) -> object:
     """What users see for a plain value: Decimal, date, time, datetime, parsed JSON, or itself.
 
@@ -75,7 +85,8 @@ def from_plain(type_: SqlType, value: Plain) -> object:
         return None
     match type_.kind:
         case Kind.DECIMAL if isinstance(value, int):
-            return Decimal(value).scaleb(-(type_.scale or 0), _WIDE)
+            shown = Decimal(value).scaleb(-(type_.scale or 0), _WIDE)
+            return trimmed(shown) if (type_.precision, type_.scale) == PLAIN_DECIMAL else shown
         case Kind.DATE if isinstance(value, int):
             return _EPOCH_DAY + timedelta(days=value)
         case Kind.TIME if isinstance(value, int):

@@ -47,15 +47,9 @@ def encode_long(n: int) -> bytes:
     return three + (SHORT[z >> 42] if z < 72057594037927936 else varint(z >> 42))
 
 
-def bounded_long(low: int, high: int) -> Callable[[int], bytes]:
-    """`encode_long` for ints within low and high; OverflowError outside."""
-
-    def encode(n: int) -> bytes:
-        if low <= n <= high:
-            return encode_long(n)
-        raise OverflowError("is out of range")
-
-    return encode
+def out_of_range() -> bytes:
+    """Always an OverflowError: what stands in for a value that its field cannot hold."""
+    raise OverflowError("is out of range")
 
 
 def encode_string(text: str) -> bytes:

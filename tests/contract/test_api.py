@@ -68,6 +68,15 @@ def test_rows_come_back_as_they_were_given(db: Database) -> None:
     assert table.get(1) == row
 
 
+def test_a_decimal_without_parameters_is_shown_without_trailing_zeros(db: Database) -> None:
+    table = db.create_table("t", {"id": "INT", "a": "NUMBER", "b": "DECIMAL(10,2)"}, key="id")
+    table.insert([(1, "1.50", "1.50"), (2, 100, 100), (3, "0.123456789", None)])
+    shown = [("1.5", "1.50"), ("100", "100.00"), ("0.123456789", "None")]
+    assert [(str(row["a"]), str(row["b"])) for row in table.rows()] == shown
+    found = table.get(2)
+    assert found is not None and str(found["a"]) == "100"
+
+
 def test_a_null_key_is_refused_and_named(db: Database) -> None:
     with pytest.raises(ValueRefused, match="order_id"):
         orders_of(db).insert([{"order_id": 1}, {"order_id": None}])
