@@ -102,7 +102,9 @@ class Written:
 
     def touched(self, row_id: int) -> bool:
         """Whether the transaction has written that row."""
-        return row_id in self.rows or any(run.row_ids.find(row_id) is not None for run in self.runs)
+        if row_id in self.rows or not self.runs:  # mostly there is no run to look through
+            return row_id in self.rows
+        return any(run.row_ids.find(row_id) is not None for run in self.runs)
 
     def touched_of(self, row_ids: I64) -> npt.NDArray[np.bool_]:
         """Which of these rows the transaction has written."""
