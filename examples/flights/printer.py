@@ -31,8 +31,7 @@ class Printer:
         """Rows under a header; numbers to the right, thousands separated."""
         found = [list(row) for row in rows]
         right = [
-            bool(found) and all(isinstance(row[at], int | float) for row in found)
-            for at in range(len(columns))
+            bool(found) and all(_numeric(row[at]) for row in found) for at in range(len(columns))
         ]
         shown = [[_shown(value) for value in row] for row in found]
         if self._console.is_terminal:
@@ -49,11 +48,19 @@ def _bordered(
     columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
 ) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column, to_right in zip(columns, right, strict=True):
-        table.add_column(column, justify="right" if to_right else "left", no_wrap=True)
+    last = len(columns) - 1
+    for at, (column, to_right) in enumerate(zip(columns, right, strict=True)):
+        # Where it is narrow the last column, the one with sentences, takes more lines.
+        table.add_column(column, justify="right" if to_right else "left", no_wrap=at < last)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _numeric(value: object) -> bool:
+    if isinstance(value, str):
+        return value.replace(",", "").isdigit()
+    return isinstance(value, int | float)
 
 
 def _shown(value: object) -> str:
