@@ -225,17 +225,30 @@ def cut_down(machine: type[Machine], commands: list[Command]) -> list[Command]:
     return commands
 
 
-@pytest.mark.parametrize("machine", [Machine, DurableMachine])
-@pytest.mark.parametrize("part", range(4))
-def test_the_store_is_the_model_along_far_walks(machine: type[Machine], part: int) -> None:
-    count = WALKS if machine is Machine else max(1, WALKS // 3)
-    for number in range(part, count, 4):
-        commands, well = walk(machine, random.Random(SEED + number), 90)
+def check_walks(machine: type[Machine], seeds: Sequence[int]) -> None:
+    """Walk from each seed; the first one that fails is cut down and told."""
+    for seed in seeds:
+        commands, well = walk(machine, random.Random(seed), 90)
         if not well:
             fewer = cut_down(machine, commands)
             error = replay(machine, fewer)
             told = "\n".join(f"    {name} {arguments}" for name, arguments in fewer)
-            pytest.fail(f"seed {SEED + number}: {error!r}\n{told}")
+            pytest.fail(f"seed {seed}: {error!r}\n{told}")
+
+
+@pytest.mark.parametrize("machine", [Machine, DurableMachine])
+@pytest.mark.parametrize("part", range(4))
+def test_the_store_is_the_model_along_far_walks(machine: type[Machine], part: int) -> None:
+    count = WALKS if machine is Machine else max(1, WALKS // 3)
+    check_walks(machine, range(SEED + part, SEED + count, 4))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("machine", [Machine, DurableMachine])
+@pytest.mark.parametrize("part", range(20))
+def test_the_store_is_the_model_along_thousands_of_walks(machine: type[Machine], part: int) -> None:
+    first = SEED + 100_000 + part * 200
+    check_walks(machine, range(first, first + 200))
 
 
 def test_ids_of_schemas_are_not_given_again_after_a_reopening() -> None:
