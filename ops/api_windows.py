@@ -75,7 +75,7 @@ class StreamRows(Reads):
         """
         empty = empty_rows(self._view, self._stream, self._read_with(more_metadata))
         found = [_outer(self._schema, empty), *self.batches(more_metadata=more_metadata)]
-        return pa.concat_tables(found).combine_chunks()
+        return pa.concat_tables(found)
 
     def changes(self) -> Iterator[Change]:
         """The rows one by one, each with its version, time and an id that never changes."""
