@@ -47,7 +47,7 @@ bench: $(READY) ## The figures of docs/PERFORMANCE.md, each beside its floor.
 
 long: $(READY) ## The long runs: hours of kills, cuts and random histories.
 	HEADWATER_KILLS=5000 HEADWATER_FAILPOINT_HITS=50 HEADWATER_CUTS=20000 \
-		HEADWATER_MACHINES=2000 HEADWATER_STEPS=100 HEADWATER_HYPOTHESIS=random \
+		HEADWATER_MACHINES=2000 HEADWATER_WALKS=6000 HEADWATER_STEPS=100 HEADWATER_HYPOTHESIS=random \
 		$(BIN)/python -m pytest -q -n $(WORKERS) tests/faults tests/property
 
 sabotage: $(READY) ## Break the code on purpose, one way at a time; each must turn tests red.

@@ -243,14 +243,6 @@ def test_the_store_is_the_model_along_far_walks(machine: type[Machine], part: in
     check_walks(machine, range(SEED + part, SEED + count, 4))
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("machine", [Machine, DurableMachine])
-@pytest.mark.parametrize("part", range(20))
-def test_the_store_is_the_model_along_thousands_of_walks(machine: type[Machine], part: int) -> None:
-    first = SEED + 100_000 + part * 200
-    check_walks(machine, range(first, first + 200))
-
-
 def test_ids_of_schemas_are_not_given_again_after_a_reopening() -> None:
     """Found by a walk: the ids of Avro schemas were left out of the largest id known."""
     commands: list[Command] = [
