@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from support_clock import Clock
+from support_rebuild import assert_rebuilt
 
 import headwater
 from headwater.log_store.errors import IdempotencyMismatch, OutsideHistory, WriteConflict
@@ -29,6 +30,7 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     target = "memory:shop" if request.param == "memory" else tmp_path / "shop"
     with headwater.connect(target, clock=Clock(), actor="ann") as opened:
         yield opened
+        assert_rebuilt(opened)
 
 
 def orders_of(db: Database) -> Table:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support_clock import Clock
+from support_rebuild import assert_rebuilt
 
 import headwater
 from headwater.consumers.errors import PlanOutdated, ReasonRequired, RewindRefused
@@ -23,6 +24,7 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
             opened.table("orders").insert({"order_id": number})
             consume(opened)
         yield opened
+        assert_rebuilt(opened)
 
 
 def consume(db: Database) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support_clock import Clock
+from support_rebuild import assert_rebuilt
 
 import headwater
 from headwater.consumers.errors import (
@@ -32,6 +33,7 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
         opened.create_table("orders", columns, key="order_id").insert({"order_id": 0})
         opened.create_stream("s", on="orders")
         yield opened
+        assert_rebuilt(opened)
 
 
 def seen(stream: Stream, consumer: str | None = None) -> list[Row]:
