@@ -250,6 +250,9 @@ class Committer:
         try:
             ready = self._ready(ticket.batch)
             failpoint("commit.before_append")
+        except OSError as error:
+            ticket.error = _stopped(error)
+            return
         except Exception as error:  # noqa: BLE001 - nothing was written: the caller's own
             ticket.error = error
             return

@@ -158,6 +158,8 @@ def green(tree: Path, tests: Iterable[str]) -> bool:
     )
     if done.returncode not in (TEST_FAILED, ALL_PASSED):
         sys.exit(f"pytest could not run\n{done.stdout}{done.stderr}")
+    if done.returncode != ALL_PASSED:
+        print(*done.stdout.splitlines()[-4:], sep="\n", file=sys.stderr)
     return done.returncode == ALL_PASSED
 
 

@@ -216,7 +216,7 @@ def test_a_failure_before_the_write_is_the_callers_own(path: Path) -> None:
     with opened(path) as log:
         table = make_table(log)
         arm("commit.before_append=enospc@1")
-        with pytest.raises(OSError, match="before_append"):
+        with pytest.raises(StoreUnavailable, match="before_append"):
             write(log, table, insert(table, 1, (1, "a")))
         assert write(log, table, insert(table, 1, (1, "a"))).versions == {table.id: 1}
 
