@@ -7,159 +7,46 @@ the place in the commit sequence that dropped them.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from itertools import groupby
-from typing import ClassVar
+from typing import Final
 
-from headwater.schemas.tables import TableSchema
+from headwater.log_store.objects import (
+    AvroSchema,
+    Capture,
+    CatalogObject,
+    ConsumerKind,
+    ConsumerObject,
+    Namespace,
+    RewindPolicy,
+    Setting,
+    Sharing,
+    StreamObject,
+    TableObject,
+    ViewColumn,
+    ViewObject,
+)
 
+__all__ = [
+    "AvroSchema",
+    "Capture",
+    "Catalog",
+    "CatalogEvent",
+    "CatalogObject",
+    "ConsumerKind",
+    "ConsumerObject",
+    "NameTaken",
+    "Namespace",
+    "RewindPolicy",
+    "Setting",
+    "Sharing",
+    "StreamObject",
+    "TableObject",
+    "ViewColumn",
+    "ViewObject",
+]
 
-class Capture(Enum):
-    """Which changes a stream shows."""
-
-    ALL = "ALL"
-    NET = "NET"
-    INSERT_ONLY = "INSERT ONLY"
-
-
-class Sharing(Enum):
-    """Whether each consumer of a stream has a watermark of its own."""
-
-    INDEPENDENT = "INDEPENDENT"
-    SHARED = "SHARED"
-
-
-class RewindPolicy(Enum):
-    """What a stream lets a rewind do."""
-
-    ALLOW = "ALLOW"
-    WARN = "WARN"
-    REQUIRE_REASON = "REQUIRE_REASON"
-    FORBID = "FORBID"
-
-
-class ConsumerKind(Enum):
-    """What a consumer's effect is."""
-
-    TABLE = "TABLE"
-    CLIENT = "CLIENT"
-    GROUP = "GROUP"
-    SHARED = "SHARED"  # the one watermark of a SHARED stream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Namespace:
-    """A schema: a name that tables and streams live under."""
-
-    kind: ClassVar[str] = "schema"
-    id: int
-    name: str
-    dropped_at: int | None = None
-    changed_at: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableObject:
-    """A table. `generations` are its schemas in order, the last one is current.
-
-    `topic` is where its events go, fixed at creation. `seeds` are watermarks that a clone stores
-    for streams whose consumer its original was: stream id -> (watermark).
-    """
-
-    kind: ClassVar[str] = "table"
-    id: int
-    namespace: int
-    name: str
-    topic: str
-    generations: tuple[TableSchema, ...]
-    created_at: int = 0
-    created_us: int = 0
-    dropped_at: int | None = None
-    dropped_us: int | None = None
-    changed_at: int = 0
-    retention_s: int | None = None
-    comment: str = ""
-    seeds: Mapping[int, int] = field(default_factory=dict[int, int])
-
-    @property
-    def schema(self) -> TableSchema:
-        """The current generation."""
-        return self.generations[-1]
-
-    def schema_of(self, schema_id: int) -> TableSchema:
-        """The newest generation whose events carry this registry id."""
-        for generation in reversed(self.generations):
-            if generation.schema_id == schema_id:
-                return generation
-        raise KeyError(schema_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamObject:
-    """A stream on a table id. `stale` says why it can never be read again, empty if it can."""
-
-    kind: ClassVar[str] = "stream"
-    id: int
-    namespace: int
-    name: str
-    table: int
-    base: int
-    capture: Capture = Capture.ALL
-    sharing: Sharing = Sharing.INDEPENDENT
-    initial_rows: bool = False
-    policy: RewindPolicy = RewindPolicy.ALLOW
-    retention_s: int | None = None
-    comment: str = ""
-    stale: str = ""
-    created_at: int = 0
-    created_us: int = 0
-    dropped_at: int | None = None
-    changed_at: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerObject:
-    """A registered reader of a stream. A TABLE consumer is bound to `target`, a table id.
-
-    `retired_at` is the place in the commit sequence at which it stopped being one.
-    """
-
-    kind: ClassVar[str] = "consumer"
-    id: int
-    stream: int
-    name: str
-    reader: ConsumerKind
-    target: int | None = None
-    created_at: int = 0
-    created_us: int = 0
-    retired_at: int | None = None
-    changed_at: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AvroSchema:
-    """A schema in the embedded registry: `text` is its canonical JSON."""
-
-    kind: ClassVar[str] = "avro"
-    id: int  # the registry's own numbering, from 1
-    subject: str
-    version: int
-    text: str
-    changed_at: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """A store-wide parameter."""
-
-    kind: ClassVar[str] = "setting"
-    id: int
-    name: str
-    value: str
-    changed_at: int = 0
-
-
-CatalogObject = Namespace | TableObject | StreamObject | ConsumerObject | AvroSchema | Setting
+# Views share the names of tables.
+_NAME_SPACE: Final = {"view": "table"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +108,7 @@ class Catalog:
                 _give_up(names, old)
                 if (name := _name_of(value)) is not None:
                     if name in names:
-                        raise NameTaken(value.kind, getattr(value, "name", name[2]))
+                        raise _taken(objects, name, names[name])
                     names[name] = value.id
                 objects[slot] = value
                 if isinstance(value, ConsumerObject) and old is None:
@@ -236,16 +123,28 @@ class Catalog:
         """The live object under a name; a name in double quotes matches to the letter."""
         exact = len(name) > 1 and name[0] == name[-1] == '"'
         plain = name[1:-1].replace('""', '"') if exact else name
-        found = self.names.get((kind, namespace, plain.lower()))
-        if found is None:
-            return None
-        value = self.objects[kind, found]
+        found = self.names.get((_NAME_SPACE.get(kind, kind), namespace, plain.lower()))
+        value = None if found is None else self.objects.get((kind, found))
         return value if not exact or getattr(value, "name", None) == plain else None
+
+    def relation(self, namespace: int, name: str) -> TableObject | ViewObject | None:
+        """The live table or view under a name, see `find`."""
+        for kind in ("table", "view"):
+            value = self.find(kind, namespace, name)
+            if isinstance(value, TableObject | ViewObject):
+                return value
+        return None
 
     def table(self, table_id: int) -> TableObject:
         """The table of that id, dropped or not."""
         value = self.objects["table", table_id]
         assert isinstance(value, TableObject)
+        return value
+
+    def view(self, view_id: int) -> ViewObject:
+        """The view of that id, dropped or not."""
+        value = self.objects["view", view_id]
+        assert isinstance(value, ViewObject)
         return value
 
     def stream(self, stream_id: int) -> StreamObject:
@@ -274,6 +173,11 @@ class Catalog:
         found = (v for v in self.all("table") if isinstance(v, TableObject))
         return [table for table in found if table.dropped_at is None]
 
+    def views(self) -> list[ViewObject]:
+        """Live views in order of creation."""
+        found = (v for v in self.all("view") if isinstance(v, ViewObject))
+        return [view for view in found if view.dropped_at is None]
+
     def streams(self) -> list[StreamObject]:
         """Live streams in order of creation."""
         found = (v for v in self.all("stream") if isinstance(v, StreamObject))
@@ -287,12 +191,25 @@ def _give_up(names: dict[tuple[str, int, str], int], value: CatalogObject | None
         del names[name]
 
 
+def _taken(
+    objects: Mapping[tuple[str, int], CatalogObject], name: tuple[str, int, str], holder: int
+) -> NameTaken:
+    """The error for a name that a live object holds."""
+    space = name[0]
+    kinds = (space, *(kind for kind, within in _NAME_SPACE.items() if within == space))
+    for kind in kinds:
+        if (value := objects.get((kind, holder))) is not None:
+            return NameTaken(kind, getattr(value, "name", name[2]))
+    return NameTaken(space, name[2])
+
+
 def _name_of(value: CatalogObject) -> tuple[str, int, str] | None:
     """The name an object holds while it lives; None for what has none."""
     match value:
-        case TableObject() | StreamObject():
+        case TableObject() | ViewObject() | StreamObject():
             if value.dropped_at is None:
-                return value.kind, value.namespace, value.name.lower()
+                space = _NAME_SPACE.get(value.kind, value.kind)
+                return space, value.namespace, value.name.lower()
         case Namespace():
             if value.dropped_at is None:
                 return value.kind, 0, value.name.lower()
@@ -323,7 +240,7 @@ def _stamped(value: CatalogObject, sequence: int, time_us: int) -> CatalogObject
                 dropped_at=sequence if value.dropped_at == 0 else value.dropped_at,
                 dropped_us=time_us if value.dropped_at == 0 else value.dropped_us,
             )
-        case StreamObject():
+        case StreamObject() | ViewObject():
             return replace(
                 value,
                 changed_at=sequence,

@@ -21,6 +21,8 @@ from headwater.log_store.catalog import (
     Sharing,
     StreamObject,
     TableObject,
+    ViewColumn,
+    ViewObject,
 )
 from headwater.log_store.encoding import EncodingNotKnown, canonical
 from headwater.schemas.tables import AutoIncrement, Column, TableSchema
@@ -36,7 +38,15 @@ _ENUMS = {
 }
 _CLASSES = {
     kind.kind: kind
-    for kind in (Namespace, TableObject, StreamObject, ConsumerObject, AvroSchema, Setting)
+    for kind in (
+        Namespace,
+        TableObject,
+        ViewObject,
+        StreamObject,
+        ConsumerObject,
+        AvroSchema,
+        Setting,
+    )
 }
 
 
@@ -49,6 +59,8 @@ def encode_object(value: CatalogObject) -> str:
             members[name] = member.value
         elif name == "generations":
             members[name] = [encode_schema(g) for g in cast(tuple[TableSchema, ...], member)]
+        elif name == "columns":
+            members[name] = [_view_column(c) for c in cast(tuple[ViewColumn, ...], member)]
         elif name == "seeds":
             members[name] = {str(k): v for k, v in cast(Mapping[int, int], member).items()}
         else:
@@ -67,6 +79,8 @@ def decode_object(text: str) -> CatalogObject:
                 known[name] = _ENUMS[name](member)
             elif name == "generations":
                 known[name] = tuple(map(decode_schema, cast(list[dict[str, Json]], member)))
+            elif name == "columns":
+                known[name] = tuple(map(_read_view_column, cast(list[dict[str, Json]], member)))
             elif name == "seeds":
                 known[name] = {int(k): v for k, v in cast(dict[str, int], member).items()}
             else:
@@ -103,18 +117,43 @@ def decode_schema(members: Mapping[str, Json]) -> TableSchema:
     )
 
 
+def _view_column(column: ViewColumn) -> dict[str, Json]:
+    return {"name": column.name, "type": _type(column.type), "comment": column.comment}
+
+
+def _read_view_column(members: dict[str, Json]) -> ViewColumn:
+    return ViewColumn(
+        cast(str, members["name"]),
+        _read_type(cast(dict[str, Json], members["type"])),
+        cast(str, members["comment"]),
+    )
+
+
+def _type(declared: SqlType) -> dict[str, Json]:
+    return {
+        "kind": declared.kind.value,
+        "name": declared.name,
+        "precision": declared.precision,
+        "scale": declared.scale,
+        "length": declared.length,
+    }
+
+
+def _read_type(declared: Mapping[str, Json]) -> SqlType:
+    return SqlType(
+        Kind(declared["kind"]),
+        cast(str, declared["name"]),
+        cast(int | None, declared["precision"]),
+        cast(int | None, declared["scale"]),
+        cast(int | None, declared["length"]),
+    )
+
+
 def _column(column: Column) -> dict[str, Json]:
-    declared = column.type
     return {
         "id": column.id,
         "name": column.name,
-        "type": {
-            "kind": declared.kind.value,
-            "name": declared.name,
-            "precision": declared.precision,
-            "scale": declared.scale,
-            "length": declared.length,
-        },
+        "type": _type(column.type),
         "avro_name": column.avro_name,
         "nullable": column.nullable,
         "default": _plain(column.default),
@@ -126,18 +165,11 @@ def _column(column: Column) -> dict[str, Json]:
 
 
 def _read_column(members: dict[str, Json]) -> Column:
-    declared = cast(dict[str, Json], members["type"])
     auto = cast(list[int] | None, members["auto"])
     return Column(
         id=cast(int, members["id"]),
         name=cast(str, members["name"]),
-        type=SqlType(
-            Kind(declared["kind"]),
-            cast(str, declared["name"]),
-            cast(int | None, declared["precision"]),
-            cast(int | None, declared["scale"]),
-            cast(int | None, declared["length"]),
-        ),
+        type=_read_type(cast(dict[str, Json], members["type"])),
         avro_name=cast(str, members["avro_name"]),
         nullable=cast(bool, members["nullable"]),
         default=_read_plain(members["default"]),

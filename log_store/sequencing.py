@@ -24,6 +24,7 @@ from headwater.log_store.conflicts import (
     check_unmoved,
 )
 from headwater.log_store.errors import IdempotencyMismatch, WriteConflict
+from headwater.log_store.parameters import IDEMPOTENCY_DAYS, number_of
 from headwater.log_store.port import Batch
 from headwater.log_store.records import (
     OP_DELETE,
@@ -44,7 +45,7 @@ from headwater.schemas.product import VERSION
 
 PUBLIC: Final = 1
 FIRST_OBJECT_ID: Final = 2
-IDEMPOTENCY_KEPT_US: Final = 7 * 86_400 * 1_000_000
+_DAY_US: Final = 86_400 * 1_000_000
 
 # Every store begins with the schema `public`, without an event of its own.
 EMPTY_CATALOG: Final = Catalog(
@@ -88,11 +89,17 @@ def _changes_rows(batch: Batch) -> bool:
     return False
 
 
+def remembered(commit: CommitRow, catalog: Catalog, now_us: int) -> bool:
+    """Whether the idempotency key of a commit still stands for it."""
+    days = number_of(catalog, IDEMPOTENCY_DAYS) or 0
+    return now_us < commit.time_us + days * _DAY_US
+
+
 def repeat(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
     """The first result of a request sent again under its idempotency key; None if it is new."""
     asked = batch.idempotency
     found = latest.find_idempotent(asked.key) if asked is not None else None
-    if asked is None or found is None or found.time_us + IDEMPOTENCY_KEPT_US <= now_us:
+    if asked is None or found is None or not remembered(found, latest.catalog, now_us):
         return None
     if found.idempotency is None or found.idempotency.digest != asked.digest:
         raise IdempotencyMismatch(asked.key, found.sequence)

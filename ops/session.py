@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from headwater.consumers.positions import Position, Said, parse
 from headwater.log_store.port import Log, View
-from headwater.log_store.sequencing import IDEMPOTENCY_KEPT_US
+from headwater.log_store.sequencing import remembered
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.ops.errors import BadArgument, ReadOnly
 from headwater.ops.requests import Request
@@ -83,7 +83,7 @@ class Session:
         if not key:
             raise BadArgument("an idempotency key is not empty")
         first = inner.view.find_idempotent(key)
-        if first is not None and first.time_us + IDEMPOTENCY_KEPT_US <= self.now():
+        if first is not None and not remembered(first, inner.view.catalog, self.now()):
             first = None
         return Request(key, first)
 

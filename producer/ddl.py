@@ -44,11 +44,11 @@ def create_table(
     """
     parsed = parse(name)
     namespace = namespace_of(tx.catalog, parsed)
-    old = tx.catalog.find("table", namespace, parsed.text)
+    old = tx.catalog.relation(namespace, parsed.text)
     if isinstance(old, TableObject) and if_not_exists and not or_replace:
         return old
-    if old is not None and not or_replace:
-        raise NameTaken("table", parsed.plain)
+    if old is not None and not (or_replace and isinstance(old, TableObject)):
+        raise NameTaken(old.kind, parsed.plain)
     schema = evolve.new_schema(specs, key)
     if isinstance(old, TableObject):
         drop_table(tx, old)
@@ -61,11 +61,11 @@ def place_table(
     """Stage a table of that schema under a free name; a clone keeps its template's settings.
 
     Raises:
-        NameTaken: a live table has the name. Nothing is staged.
+        NameTaken: a live table or view has the name. Nothing is staged.
     """
     namespace = namespace_of(tx.catalog, name)
-    if tx.catalog.find("table", namespace, name.text) is not None:
-        raise NameTaken("table", name.plain)
+    if (old := tx.catalog.relation(namespace, name.text)) is not None:
+        raise NameTaken(old.kind, name.plain)
     tx.depend_on("schema", namespace)
     topic = _free_topic(tx, namespace, name.plain)
     table = TableObject(
@@ -225,7 +225,7 @@ def drop_namespace(tx: Transaction, name: str) -> None:
     """Drop an empty schema.
 
     Raises:
-        NotFound: there is none. NotEmpty: it holds tables or streams. Nothing is staged.
+        NotFound: there is none. NotEmpty: it holds tables, views or streams. Nothing is staged.
     """
     found = tx.catalog.find("schema", 0, parse(name).text)
     if not isinstance(found, Namespace):
@@ -307,5 +307,6 @@ def _free_topic(tx: Transaction, namespace: int, name: str) -> str:
 
 def _holds(catalog: Catalog, namespace: int) -> list[str]:
     tables = [f"table {one.name}" for one in catalog.tables() if one.namespace == namespace]
+    views = [f"view {one.name}" for one in catalog.views() if one.namespace == namespace]
     streams = [f"stream {one.name}" for one in catalog.streams() if one.namespace == namespace]
-    return tables + streams
+    return tables + views + streams

@@ -10,6 +10,7 @@ ProducerError
   NameInvalid         the text is no name                        quote it, or choose another
   AlterAfterWrite     DDL on a table this transaction changed    commit first
   NotEmpty            a schema with objects in it                drop them first
+  ParameterInvalid    a parameter cannot have that value         send one that it can
   SourceUnreadable    a file or frame cannot be loaded           mend it
   TransactionClosed   committed or rolled back already           begin another
 """
@@ -130,6 +131,16 @@ class NotEmpty(ProducerError):
     def __init__(self, name: str, holds: Sequence[str]) -> None:
         super().__init__(f"schema {name} holds {', '.join(holds)}: drop them first")
         self.name, self.holds = name, holds
+
+
+class ParameterInvalid(ProducerError):
+    """A value that a parameter cannot have. Nothing was changed."""
+
+    code = "E_PARAMETER"
+
+    def __init__(self, name: str, value: str, why: str) -> None:
+        super().__init__(f"parameter {name} cannot be {value!r}: {why}")
+        self.name, self.value, self.why = name, value, why
 
 
 class SourceUnreadable(ProducerError):

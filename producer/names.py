@@ -13,6 +13,7 @@ from headwater.log_store.catalog import (
     Namespace,
     StreamObject,
     TableObject,
+    ViewObject,
 )
 from headwater.log_store.sequencing import PUBLIC
 from headwater.producer.errors import NameInvalid, NotFound
@@ -111,6 +112,32 @@ def find_table(catalog: Catalog, text: str) -> TableObject:
     found = find(catalog, "table", text)
     if not isinstance(found, TableObject):
         raise NotFound("table", text)
+    return found
+
+
+def find_view(catalog: Catalog, text: str) -> ViewObject:
+    """The live view that a text names.
+
+    Raises:
+        NotFound: there is none.
+        NameInvalid: it is no name.
+    """
+    found = find(catalog, "view", text)
+    if not isinstance(found, ViewObject):
+        raise NotFound("view", text)
+    return found
+
+
+def find_relation(catalog: Catalog, text: str) -> TableObject | ViewObject:
+    """The live table or view that a text names.
+
+    Raises:
+        NotFound: there is none.
+        NameInvalid: it is no name.
+    """
+    found = find(catalog, "table", text) or find(catalog, "view", text)
+    if not isinstance(found, TableObject | ViewObject):
+        raise NotFound("table or view", text)
     return found
 
 

@@ -21,6 +21,8 @@ from headwater.log_store.catalog import (
     Sharing,
     StreamObject,
     TableObject,
+    ViewColumn,
+    ViewObject,
 )
 from headwater.log_store.catalog_json import decode_object, encode_object
 from headwater.log_store.encoding import (
@@ -236,6 +238,17 @@ OBJECTS: list[CatalogObject] = [
     ConsumerObject(id=5, stream=4, name="c", reader=ConsumerKind.TABLE, target=3, retired_at=0),
     AvroSchema(id=1, subject="shop.public.Orders-value", version=1, text='{"type":"record"}'),
     Setting(id=6, name="DEFAULT_STREAM_CAPTURE", value="NET"),
+    Setting(id=6, name="DEFAULT_STREAM_CAPTURE", value=None),
+    ViewObject(
+        id=7,
+        namespace=1,
+        name="Large",
+        text='SELECT "é" FROM orders\nWHERE amount > 5',
+        columns=(ViewColumn("é", SqlType.parse("DECIMAL(10,2)"), "x"),),
+        table=3,
+        generation=2,
+        comment="y",
+    ),
 ]
 
 
