@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from support_clock import Clock
+from support_kafka import kafka, kafka_cluster, mark_broker_tests, prefix
 
 from headwater.log_store.errors import StoreUnavailable
 from headwater.log_store.memory import MemoryLog
 from headwater.log_store.port import Log
 from headwater.log_store.rocks import RocksLog, RocksOptions
+
+__all__ = ["kafka", "kafka_cluster", "prefix"]
 
 _SHARED = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
@@ -24,6 +27,11 @@ settings.register_profile(
     "random", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_SHARED
 )
 settings.load_profile(os.environ.get("HEADWATER_HYPOTHESIS", "fixed"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever needs a broker can be told by its mark."""
+    mark_broker_tests(items)
 
 
 @pytest.fixture(params=["memory", "rocks"])
