@@ -13,7 +13,7 @@ wherever it is repeated, since each key ends as its last change left it.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -31,7 +31,7 @@ from headwater.log_store.records import Block, VersionRow
 from headwater.log_store.rocks_state import LiveState, load_catalog
 from headwater.log_store.rocks_store import Store, WriteBatch
 from headwater.log_store.rocks_write import ChunkWriter, put_commit, put_state
-from headwater.log_store.sequencing import Sequenced
+from headwater.log_store.sequencing import Encoded, Sequenced
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.events import read_events
 from headwater.schemas.images import codec
@@ -40,6 +40,7 @@ from headwater.schemas.tables import TableSchema
 PIECE_BYTES: Final = 4 << 20
 # Rows of a segment that are written to `cur` and `pk` at a time.
 PIECE_ROWS: Final = 32_768
+Each = Callable[[int, Encoded], None]  # a table, and a run of its events
 _SEQUENCE = struct.Struct(">Q")
 _VERSION = struct.Struct(">IQ")
 
@@ -54,8 +55,10 @@ class LargeCommits:
     def __init__(self, store: Store, live: LiveState) -> None:
         self._store, self._live = store, live
 
-    def stage(self, sequenced: Sequenced) -> list[VersionRow]:
+    def stage(self, sequenced: Sequenced, each: Each | None = None) -> list[VersionRow]:
         """Write all events where nobody sees them yet; returns the versions they will make.
+
+        `each` meets every run of events on its way.
 
         Raises:
             LeftBehind: it failed and could not be taken back.
@@ -64,7 +67,7 @@ class LargeCommits:
         versions = {table: a.version for table, a in sequenced.assemblies.items()}
         self._mark(keys.META_STAGING, sequenced.row.sequence, versions)
         try:
-            made = [self._stage_table(sequenced, table) for table in sequenced.assemblies]
+            made = [self._stage_table(sequenced, table, each) for table in sequenced.assemblies]
             failpoint("large.staged")
         except BaseException:
             try:
@@ -79,7 +82,7 @@ class LargeCommits:
         batch.put("meta", name, _pack(sequence, versions))
         self._store.write(batch)
 
-    def _stage_table(self, sequenced: Sequenced, table: int) -> VersionRow:
+    def _stage_table(self, sequenced: Sequenced, table: int, each: Each | None) -> VersionRow:
         assembly = sequenced.assemblies[table]
         chunks = ChunkWriter(assembly.schema_id)
         pieces = _Pieces(self._store)
@@ -91,6 +94,8 @@ class LargeCommits:
                 pieces.turn()
 
         for encoded in assembly:
+            if each is not None:
+                each(table, encoded)
             put(chunks.add(encoded))
         put(chunks.finish())
         pieces.finish()
@@ -102,11 +107,27 @@ class LargeCommits:
         Raises:
             StoreUnavailable: the commit may or may not be there after reopening.
         """
+        rocks, chain = self.prepare(batch, sequenced, made)
+        self.finish(rocks, batch, made)
+        return chain
+
+    def prepare(
+        self, batch: Batch, sequenced: Sequenced, made: list[VersionRow]
+    ) -> tuple[WriteBatch, bytes]:
+        """What makes the staged events a commit, not yet written, and its chain digest."""
         versions = {row.table: row.version for row in made}
         rocks = self._store.batch()
         chain = put_commit(rocks, sequenced, batch.catalog, made, self._live.chain)
         rocks.delete("meta", keys.META_STAGING)
         rocks.put("meta", keys.META_REDO, _pack(sequenced.row.sequence, versions))
+        return rocks, chain
+
+    def finish(self, rocks: WriteBatch, batch: Batch, made: list[VersionRow]) -> None:
+        """Write what `prepare` made, and let current rows follow.
+
+        Raises:
+            StoreUnavailable: the commit may or may not be there after reopening.
+        """
         self._store.write(rocks)
         self._store.sync()
         failpoint("large.published")
@@ -114,8 +135,7 @@ class LargeCommits:
             prefix = stored_prefix(row.version, row.schema_id)
             apply(self._store, row.table, prefix, batch.tables[row.table])
         failpoint("large.redone")
-        _forget_redo(self._store, sequenced.row.sequence)
-        return chain
+        _forget_redo(self._store, made[0].sequence)
 
     def settle_leftovers(self) -> None:
         """Drop what was staged and never published; finish what was published."""
