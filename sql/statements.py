@@ -1,5 +1,9 @@
 """Statements as data: what `parse` makes of a text. Frozen; nothing is looked up in a catalog yet.
 
+A bind in a tree is an exp.Placeholder whose `parse_binds.bind_of` says which one; a $variable is
+an exp.Parameter. A name that was written IDENTIFIER($v) or IDENTIFIER(?) reads `$V` or a bind's
+mark here, and is filled in by `variables.filled` before the statement runs.
+
 Queries and DML keep sqlglot's stock trees, which are shared between executions: copy before you
 change one. Everything else is written out in our own words. Names are kept as they were written,
 quotes included, and resolved by `producer.names`.
@@ -13,8 +17,8 @@ from sqlglot import exp
 
 from headwater.sql.errors import Place
 
-# An option's value: a word (upper case), a text or a number as written, or a boolean.
-OptionValue = str | int | float | bool
+# An option's value: a word (upper case), a text or a number as written, a boolean, or texts.
+OptionValue = str | int | float | bool | tuple[str, ...]
 START = Place(1, 1, 0)
 
 
@@ -24,6 +28,8 @@ class Statement:
 
     text: str = ""
     place: Place = START
+    binds: tuple[int | str, ...] = ()  # as they come: positions in the script from 0, names
+    notices: tuple[str, ...] = ()  # what was read and means nothing here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +178,7 @@ class CreateTable(Statement):
     """CREATE [OR REPLACE] [TEMPORARY] TABLE [IF NOT EXISTS] t, with one source of its shape.
 
     Exactly one of `columns`, `query`, `like`, `clone` says what it holds (`columns` may name those of
-    a query). `options` are those with a value; `notices` are what was read and means nothing.
+    a query). `options` are those with a value.
     """
 
     name: str
@@ -187,7 +193,6 @@ class CreateTable(Statement):
     if_not_exists: bool = False
     temporary: bool = False
     options: Mapping[str, OptionValue] = field(default_factory=dict[str, OptionValue])
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -206,7 +211,6 @@ class AlterTable(Statement):
     options: Mapping[str, OptionValue] = field(default_factory=dict[str, OptionValue])
     if_exists: bool = False
     guarded: bool = False  # IF [NOT] EXISTS stands at the column
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -245,7 +249,6 @@ class CreateView(Statement):
     replace: bool = False
     if_not_exists: bool = False
     comment: str = ""
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -277,7 +280,6 @@ class CreateStream(Statement):
     comment: str | None = None
     replace: bool = False
     if_not_exists: bool = False
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
