@@ -8,6 +8,7 @@ The digest depends on the events alone, not on how an adapter cuts them into chu
 """
 
 import struct
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -20,10 +21,14 @@ _HEAD = struct.Struct(">32sQQQ")
 
 def one_digest(before: bytes, table: int, version: int, message: bytes) -> bytes:
     """The digest of a version that is a single event."""
-    lengths = blake2b(len(message).to_bytes(4, "big"), digest_size=32).digest()
     data = blake2b(message, digest_size=32).digest()
     head = _HEAD.pack(before, table, version, 1)
-    return blake2b(head + lengths + data, digest_size=32).digest()
+    return blake2b(head + _one_length(len(message)) + data, digest_size=32).digest()
+
+
+@lru_cache(maxsize=1024)
+def _one_length(length: int) -> bytes:
+    return blake2b(length.to_bytes(4, "big"), digest_size=32).digest()
 
 
 class ChainDigest:

@@ -67,9 +67,9 @@ class Columns:
 Segment = Rows | Columns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TableChanges:
-    """All of one transaction's changes of one table.
+    """All of one transaction's changes of one table. Never changed once made.
 
     `segments` can be iterated several times and may read from disk. `count` events in all, with
     `byte_size` bytes of images. `generation` is the schema generation the images are in; the

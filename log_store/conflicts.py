@@ -121,20 +121,19 @@ class _Touched:
                     yield segment.row_ids
 
 
-def check_generation(table: int, changes: TableChanges, catalog: Catalog) -> None:
-    """Refuse if the table was altered since its images were made."""
-    value = catalog.get("table", table)
-    if isinstance(value, TableObject) and value.schema.number != changes.generation:
-        raise WriteConflict("definition", f"of table {value.name}", "changed")
+def check_table(table: int, changes: TableChanges, latest: Latest, *, altered: bool) -> None:
+    """Refuse if the table was altered since its images were made, or a row or key has moved.
 
-
-def check_table(table: int, changes: TableChanges, latest: Latest) -> None:
-    """Refuse if a row or key that the batch writes has moved."""
-    known = isinstance(latest.catalog.get("table", table), TableObject)
-    if known and changes.keys_checked_at == latest.head(table).version:
-        return
+    `altered`: by this very batch, so that its images are in the generation to come.
+    """
+    value = latest.catalog.objects.get(("table", table))
+    if isinstance(value, TableObject):
+        if value.generations[-1].number != changes.generation and not altered:
+            raise WriteConflict("definition", f"of table {value.name}", "changed")
+        if changes.keys_checked_at == latest.head(table).version:
+            return
     touched = _Touched(changes)
-    for segment in changes:
+    for segment in changes.segments:
         match segment:
             case Rows():
                 _check_rows(table, segment, touched, latest)

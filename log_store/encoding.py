@@ -25,6 +25,7 @@ chain(s)  := blake2b-256(chain(s - 1) sequence:u64 commit-without-chain
 import json
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple, cast, get_args
 
@@ -65,6 +66,8 @@ _AUTO = struct.Struct(">Iq")
 _U16, _U32, _U64 = struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">Q")
 _ONE, _RUN = struct.Struct(">BI"), struct.Struct(">BII")
 _TWO_OFFSETS = struct.Struct("<qq")
+_EMPTY: Final = b"\0\0\0\0"  # a text without letters
+_NO_AUTOS: Final = b"\0\0"
 _WHY: Final = cast(tuple[Why, ...], get_args(Why))
 _WHY_AT: Final = {why: at for at, why in enumerate(_WHY)}
 
@@ -83,6 +86,15 @@ class CommitExtras(NamedTuple):
 def _text(value: str) -> bytes:
     raw = value.encode()
     return _U32.pack(len(raw)) + raw
+
+
+@lru_cache(maxsize=256)
+def _short_text(value: str) -> bytes:
+    """A text that many commits share: who acts, what a statement is."""
+    return _text(value)
+
+
+_SHORT: Final = 64
 
 
 def _read_text(value: bytes, at: int) -> tuple[str, int]:
@@ -106,22 +118,18 @@ def _read_autos(value: bytes, at: int) -> tuple[Autos, int]:
 
 def encode_version(row: VersionRow) -> bytes:
     """A row of the version index; table and version stand in its key."""
-    counts = row.counts
     fixed = _VERSION.pack(
         1,
         row.sequence,
         row.time_us,
-        counts.inserts,
-        counts.updates,
-        counts.deletes,
-        counts.bytes,
+        *row.counts,
         row.event_seq,
         row.next_row_id,
         row.schema_id,
         row.chunks,
         row.digest,
     )
-    return fixed + (_autos(row.autos) if row.autos else b"\0\0")
+    return fixed + (_autos(row.autos) if row.autos else _NO_AUTOS)
 
 
 def chunks_in(value: bytes) -> int:
@@ -187,25 +195,27 @@ def encode_commit(row: CommitRow, autos: Mapping[int, Autos]) -> bytes:
             asked is not None,
         ),
         _text(row.commit_id),
-        _text(row.actor),
-        _text(row.result),
+        _short_text(row.actor),
+        _text(row.result) if row.result else _EMPTY,
     ]
     for table, version in row.versions.items():
-        parts += (_PAIR.pack(table, version), _autos(autos.get(table, ())))
-    parts += map(_text, row.statements)
+        numbers = autos.get(table)
+        parts += (_PAIR.pack(table, version), _autos(numbers) if numbers else _NO_AUTOS)
+    for text in row.statements:
+        parts.append(_short_text(text) if len(text) < _SHORT else _text(text))
     if asked is not None:
         parts += (_text(asked.key), _U32.pack(len(asked.digest)), asked.digest)
-    parts += map(_encode_move, row.moves)
+    if row.moves:
+        parts += map(_encode_move, row.moves)
     return b"".join(parts)
 
 
 def chain_commit(before: bytes, sequence: int, value: bytes, covered: Iterable[bytes]) -> bytes:
     """The chain's next digest: over the commit, its version digests, catalog events and audit."""
-    digest = blake2b(before, digest_size=32)
-    digest.update(_U64.pack(sequence) + value)
-    for part in covered:
-        digest.update(part)
-    return digest.digest()
+    # One update: what is covered is short, and many of them cost more than putting it together.
+    return blake2b(
+        b"".join((before, _U64.pack(sequence), value, *covered)), digest_size=32
+    ).digest()
 
 
 def decode_commit(sequence: int, value: bytes) -> tuple[CommitRow, CommitExtras]:

@@ -5,9 +5,8 @@ at one place of the commit sequence for as long as it is held.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from types import MappingProxyType, TracebackType
+from typing import Final, NamedTuple, Protocol, Self
 
 import pyarrow as pa
 
@@ -27,10 +26,13 @@ from headwater.log_store.records import (
     Watermark,
 )
 
+_NO_TABLES: Final[Mapping[int, TableChanges]] = MappingProxyType({})
+_NO_VERSIONS: Final[Mapping[int, int]] = MappingProxyType({})
+_NO_OBJECTS: Final[Mapping[tuple[str, int], int]] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What one transaction wants, as data: lands whole or not at all.
+
+class Batch(NamedTuple):
+    """What one transaction wants, as data: lands whole or not at all. Give its parts by name.
 
     `unmoved`: tables that must still be at the version given (DDL, restore, whole-table checks).
     `objects`: catalog objects (kind, id) that must not have changed since the place given.
@@ -39,11 +41,11 @@ class Batch:
 
     commit_id: str
     actor: str = ""
-    tables: Mapping[int, TableChanges] = field(default_factory=dict[int, TableChanges])
+    tables: Mapping[int, TableChanges] = _NO_TABLES
     moves: Sequence[Move] = ()
     catalog: Sequence[CatalogEvent] = ()
-    unmoved: Mapping[int, int] = field(default_factory=dict[int, int])
-    objects: Mapping[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    unmoved: Mapping[int, int] = _NO_VERSIONS
+    objects: Mapping[tuple[str, int], int] = _NO_OBJECTS
     audit: Sequence[tuple[str, str]] = ()
     statements: Sequence[str] = ()
     idempotency: Idempotency | None = None

@@ -17,6 +17,7 @@ from headwater.log_store.catalog_json import encode_object
 from headwater.log_store.changes import Columns, RowChange, Rows, Segment
 from headwater.log_store.encoding import (
     MAX_BLOCK,
+    Autos,
     chain_commit,
     encode_audit,
     encode_commit,
@@ -93,6 +94,13 @@ def put_table(batch: WriteBatch, sequenced: Sequenced, table: int) -> VersionRow
     """The events and current rows of one table; returns the version they make."""
     assembly = sequenced.assemblies[table]
     version, schema_id = assembly.version, assembly.schema_id
+    only = assembly.only()
+    if only is not None:
+        change, message = only
+        chunk = encode_one(schema_id, message)
+        batch.put_in(keys.chunk_key(table, version, 0), chunk, batch.handle("log"))
+        _put_rows(batch, table, stored_prefix(version, schema_id), (change,))
+        return assembly.version_row()
     chunks = ChunkWriter(schema_id)
     for encoded in assembly:
         for chunk in chunks.add(encoded):
@@ -116,10 +124,15 @@ def put_commit(
     """
     row, put = sequenced.row, batch.put_in
     sequence = row.sequence
-    covered: list[bytes] = [version.digest for version in made]
+    covered: list[bytes] = []
     of = batch.handle("versions")
-    for version in (*sequenced.created, *made):
+    for version in sequenced.created:
         put(keys.version_key(version.table, version.version), encode_version(version), of)
+    autos: dict[int, Autos] = {}
+    for version in made:
+        put(keys.version_key(version.table, version.version), encode_version(version), of)
+        covered.append(version.digest)
+        autos[version.table] = version.autos
     if events:
         covered += _put_events(batch, sequence, row.time_us, events)
     if sequenced.audit:
@@ -127,7 +140,7 @@ def put_commit(
     for mark in sequenced.watermarks:
         batch.put("watermarks", keys.mark_key(mark.consumer), encode_watermark(mark))
         batch.put("watermarks", keys.move_key(mark.consumer, sequence), b"")
-    value = encode_commit(row, {version.table: version.autos for version in made})
+    value = encode_commit(row, autos)
     digest = chain_commit(chain, sequence, value, covered)
     place, of = keys.number(sequence), batch.handle("commits")
     put(keys.commit_key(sequence), value + digest, of)

@@ -6,18 +6,17 @@ changes of one table into its events, run by run, so a commit need not fit into 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from headwater.log_store.catalog import Catalog, Namespace, NameTaken, TableObject
 from headwater.log_store.chain import GENESIS, ChainDigest, one_digest
-from headwater.log_store.changes import Columns, Rows, Segment, TableChanges
+from headwater.log_store.changes import Columns, RowChange, Rows, Segment, TableChanges
 from headwater.log_store.conflicts import (
     Latest,
-    check_generation,
     check_moves,
     check_objects,
     check_table,
@@ -40,7 +39,7 @@ from headwater.log_store.records import (
     VersionRow,
     Watermark,
 )
-from headwater.schemas.envelope import EventConstants, EventWriter
+from headwater.schemas.envelope import EventConstants, EventWriter, only_event
 from headwater.schemas.product import VERSION
 
 PUBLIC: Final = 1
@@ -74,11 +73,9 @@ def settle(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
     if batch.moves:
         check_moves(batch.moves, latest)
     # A table that this very batch alters has its images in the generation to come.
-    altered = {event.value.id for event in batch.catalog if event.value.kind == "table"}
+    altered = batch.catalog and {e.value.id for e in batch.catalog if e.value.kind == "table"}
     for table, changes in batch.tables.items():
-        if table not in altered:
-            check_generation(table, changes, latest.catalog)
-        check_table(table, changes, latest)
+        check_table(table, changes, latest, altered=table in altered)
     return None
 
 
@@ -132,18 +129,19 @@ class TableAssembly:
 
     __slots__ = (
         "_before",
+        "_chain",
         "_changes",
+        "_constants",
         "_count",
         "_deletes",
-        "_digest",
         "_inserts",
         "_next_row_id",
-        "_sequence",
+        "_only_digest",
         "_size",
         "_table",
-        "_time_us",
         "_updates",
         "_writer",
+        "version",
     )
 
     def __init__(
@@ -154,16 +152,15 @@ class TableAssembly:
         constants: EventConstants,
     ) -> None:
         self._table, self._before, self._changes = table, before, changes
-        self._sequence, self._time_us = constants.sequence, constants.ts_us
-        self._writer = EventWriter(constants)
+        self._constants = constants
+        self.version: Final = constants.version
+        """The version these changes make."""
         self._inserts = self._updates = self._deletes = self._size = self._count = 0
         self._next_row_id = before.next_row_id
-        self._digest: ChainDigest | bytes = ChainDigest(before.digest, table.id, before.version + 1)
-
-    @property
-    def version(self) -> int:
-        """The version these changes make."""
-        return self._before.version + 1
+        # Made when there is more than one change to write and to chain.
+        self._writer: EventWriter | None = None
+        self._chain: ChainDigest | None = None
+        self._only_digest = b""
 
     @property
     def schema_id(self) -> int:
@@ -176,40 +173,60 @@ class TableAssembly:
         return self._changes.byte_size
 
     def __iter__(self) -> Iterator[Encoded]:
-        for segment in self._changes:
+        for segment in self._changes.segments:
             match segment:
                 case Rows():
                     yield self._rows(segment)
                 case Columns():
                     yield self._columns(segment)
 
-    def _rows(self, segment: Rows) -> Encoded:
-        messages = self._writer.rows(segment.changes)
-        for change in segment.changes:
-            if change.op == OP_UPDATE:
-                self._updates += 1
-            elif change.op == OP_DELETE:
-                # The d of a key change is counted with its c.
-                self._deletes += change.pair == 0
-            else:
-                if change.pair:
-                    self._updates += 1
-                else:
-                    self._inserts += 1
-                if change.row_id >= self._next_row_id:
-                    self._next_row_id = change.row_id + 1
-        if self._count == 0 and self._changes.count == 1:
-            self._digest = one_digest(
-                self._before.digest, self._table.id, self.version, messages[0]
-            )
+    def only(self) -> tuple[RowChange, bytes] | None:
+        """The one change with its event, in place of an iteration; None if there are more."""
+        if self._changes.count != 1:
+            return None
+        for segment in self._changes.segments:
+            if isinstance(segment, Rows):
+                (change,) = segment.changes
+                return change, self._only(change)
+        return None
+
+    def _only(self, change: RowChange) -> bytes:
+        message = only_event(self._constants, change)
+        self._counted(change)
+        self._only_digest = one_digest(self._before.digest, self._table.id, self.version, message)
+        self._count, self._size = 1, len(message)
+        return message
+
+    def _counted(self, change: RowChange) -> None:
+        op, pair = change.op, change.pair
+        if op == OP_UPDATE:
+            self._updates += 1
+        elif op == OP_DELETE:
+            # The d of a key change is counted with its c.
+            self._deletes += pair == 0
         else:
-            self._chain().add(messages)
+            if pair:
+                self._updates += 1
+            else:
+                self._inserts += 1
+            if change.row_id >= self._next_row_id:
+                self._next_row_id = change.row_id + 1
+
+    def _rows(self, segment: Rows) -> Encoded:
+        if self._changes.count == 1:
+            return Encoded(segment, [self._only(segment.changes[0])])
+        writer, chain = self._started()
+        messages = writer.rows(segment.changes)
+        for change in segment.changes:
+            self._counted(change)
+        chain.add(messages)
         self._count += len(messages)
         self._size += sum(map(len, messages))
         return Encoded(segment, messages)
 
     def _columns(self, segment: Columns) -> Encoded:
-        offsets, data = self._writer.columns(
+        writer, chain = self._started()
+        offsets, data = writer.columns(
             segment.ops, segment.row_ids, segment.before, segment.after, segment.pairs
         )
         single = np.ones(len(segment), np.bool_) if segment.pairs is None else segment.pairs == 0
@@ -219,16 +236,16 @@ class TableAssembly:
         self._deletes += int(np.count_nonzero((segment.ops == OP_DELETE) & single))
         if made.any():
             self._next_row_id = max(self._next_row_id, int(segment.row_ids[made].max()) + 1)
-        self._chain().add_run(offsets, data)
+        chain.add_run(offsets, data)
         self._count += len(segment)
         self._size += len(data)
         return Encoded(segment, None, offsets, data)
 
-    def _chain(self) -> ChainDigest:
-        chain = self._digest
-        if not isinstance(chain, ChainDigest):
-            chain = self._digest = ChainDigest(self._before.digest, self._table.id, self.version)
-        return chain
+    def _started(self) -> tuple[EventWriter, ChainDigest]:
+        if self._writer is None or self._chain is None:
+            self._writer = EventWriter(self._constants)
+            self._chain = ChainDigest(self._before.digest, self._table.id, self.version)
+        return self._writer, self._chain
 
     def version_row(self, chunks: int = 1) -> VersionRow:
         """The version made, once every run has been taken."""
@@ -239,11 +256,12 @@ class TableAssembly:
             for column, number in self._changes.autos.items():
                 merged[column] = max(number, merged.get(column, 0))
             autos = tuple(sorted(merged.items()))
+        digest = self._only_digest or self._started()[1].digest()
         return VersionRow(
             before.table,
-            before.version + 1,
-            self._sequence,
-            self._time_us,
+            self.version,
+            self._constants.sequence,
+            self._constants.ts_us,
             Counts(
                 counts.inserts + self._inserts,
                 counts.updates + self._updates,
@@ -253,14 +271,13 @@ class TableAssembly:
             before.event_seq + self._count,
             self._next_row_id,
             self.schema_id,
-            self._digest if isinstance(self._digest, bytes) else self._chain().digest(),
+            digest,
             autos,
             chunks,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Sequenced:
+class Sequenced(NamedTuple):
     """A batch with its place: what an adapter writes, the events aside.
 
     `created` are the v0 rows of tables that this commit creates.
@@ -271,7 +288,7 @@ class Sequenced:
     watermarks: list[Watermark]
     audit: list[AuditRow]
     created: list[VersionRow]
-    assemblies: dict[int, TableAssembly] = field(default_factory=dict[int, TableAssembly])
+    assemblies: dict[int, TableAssembly]
 
 
 def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
@@ -281,7 +298,7 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         WriteConflict: another commit took a name that this one wants. Nothing is written.
     """
     place, time_us = latest.sequence + 1, max(now_us, latest.time_us + 1)
-    catalog = latest.catalog
+    catalog, name, epoch = latest.catalog, latest.name, latest.epoch
     created: dict[int, VersionRow] = {}
     if batch.catalog:
         try:
@@ -297,25 +314,26 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
             continue
         table = catalog.table(table_id)
         before = created[table_id] if table_id in created else latest.head(table_id)
+        version = before.version + 1
         constants = EventConstants(
-            product=VERSION,
-            name=latest.name,
-            db=latest.name,
-            schema=_namespace(catalog, table),
-            table=table.name,
-            ts_us=time_us,
-            written_us=now_us,
-            version=before.version + 1,
-            sequence=place,
-            event_count=changes.count,
-            epoch=latest.epoch,
-            commit_id=batch.commit_id,
-            first_event_seq=before.event_seq + 1,
-            first_total_order=total,
-            first_table_order=1,
+            VERSION,
+            name,
+            name,
+            _namespace(catalog, table),
+            table.name,
+            time_us,
+            now_us,
+            version,
+            place,
+            changes.count,
+            epoch,
+            batch.commit_id,
+            before.event_seq + 1,
+            total,
+            1,
         )
         total += changes.count
-        versions[table_id] = before.version + 1
+        versions[table_id] = version
         assemblies[table_id] = TableAssembly(table, before, changes, constants)
     moved = tuple(_moved(move, latest, versions) for move in batch.moves) if batch.moves else ()
     row = CommitRow(
@@ -329,7 +347,7 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         batch.idempotency,
         batch.result,
         len(batch.catalog),
-        latest.epoch,
+        epoch,
     )
     audit = [AuditRow(place, time_us, batch.actor, what, detail) for what, detail in batch.audit]
     marks = _watermarks(moved, row) if moved else []

@@ -37,6 +37,9 @@ _FEW: Final = 512  # below this many changes, row by row is faster than column b
 CONNECTOR: Final = "headwater"
 OP_SIZE: Final = SHORT[1 << 1]
 OPS: Final = {op: OP_SIZE + bytes((op,)) for op in b"cudr"}
+_LSN: Final = SOME  # txId ends, the branch of lsn
+_VERSION: Final = NULL + SOME  # lsn ends, xmin, the branch of commit_version
+_EPOCH: Final = NULL + SOME  # row_id ends, no pair_seq, the branch of epoch
 
 
 class RowChangeLike(Protocol):
@@ -130,6 +133,60 @@ def segments_of(c: EventConstants) -> Segments:
         SOME + encode_long(c.event_count) + SOME,
         SOME + encode_long(c.epoch) + (NULL if c.snapshot else SOME + encode_string(c.commit_id)),
         SOME + _millis(c.written_us // 1000) + SOME + written_us + NULL,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _frame(product: str, name: str, db: str, schema: str, table: str) -> tuple[bytes, ...]:
+    """What is the same in all events of a table: before ts_ms, after it, and where it stands."""
+    return *_texts(product, name, db, "false"), _place(schema, table)
+
+
+def only_event(c: EventConstants, change: RowChangeLike) -> bytes:
+    """The event of a commit that changes one row of this table, no half of a key change.
+
+    The bytes that `EventWriter.rows` gives for it, in one go: most commits are of one row.
+    """
+    ts_us, written_us, version, seq = c.ts_us, c.written_us, c.version, c.first_event_seq
+    head, after_ms, place = _frame(c.product, c.name, c.db, c.schema, c.table)
+    before, after, text = change.before, change.after, b'["%d","%d"]' % (version, seq)
+    time_us, number = encode_long(ts_us), encode_long(seq)
+    return b"".join(
+        (
+            NULL if before is None else SOME + before,
+            NULL if after is None else SOME + after,
+            head,
+            _millis(ts_us // 1000),
+            after_ms,
+            SHORT[len(text) << 1],
+            text,
+            SOME,
+            time_us,
+            place,
+            encode_long(c.sequence),
+            _LSN,
+            number,
+            _VERSION,
+            encode_long(version),
+            SOME,
+            number,
+            SOME,
+            encode_long(c.event_count),
+            SOME,
+            encode_long(change.row_id),
+            _EPOCH,
+            encode_long(c.epoch),
+            SOME,
+            encode_string(c.commit_id),
+            encode_long(c.first_total_order),
+            encode_long(c.first_table_order),
+            OPS[change.op],
+            SOME,
+            _millis(written_us // 1000),
+            SOME,
+            time_us if written_us == ts_us else encode_long(written_us),
+            NULL,
+        )
     )
 
 

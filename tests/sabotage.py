@@ -76,8 +76,8 @@ SABOTAGES = (
     Sabotage(
         "reuse version",
         "log_store/sequencing.py",
-        "            version=before.version + 1,\n",
-        "            version=max(1, before.version),\n",
+        "        version = before.version + 1\n",
+        "        version = max(1, before.version)\n",
         ("tests/contract/test_streams.py", "tests/property/test_machine.py"),
     ),
     Sabotage(

@@ -80,7 +80,7 @@ def make_consumer(log: Log, table: TableObject, target: int | None = None) -> Co
 
 def batch(**parts: object) -> Batch:
     """A batch with a new commit id."""
-    return replace(Batch(commit_id=uuid4().hex), **parts)  # type: ignore[arg-type]
+    return Batch(commit_id=uuid4().hex)._replace(**parts)  # type: ignore[arg-type]
 
 
 def insert(table: TableObject, row_id: int, row: Row) -> RowChange:

@@ -21,7 +21,7 @@ from support_rows import (
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow_plain import to_rows, to_table
-from headwater.schemas.envelope import EventConstants, EventWriter
+from headwater.schemas.envelope import EventConstants, EventWriter, only_event
 from headwater.schemas.events import (
     Events,
     event_images,
@@ -122,6 +122,16 @@ def test_events_of_all_three_codecs_are_equal(
 
     assert expected == EventWriter(c).rows(changes)
     assert expected == columns_of(changes, EventWriter(c))
+
+
+@given(st.data(), schemas(), constants())
+def test_the_only_event_of_a_commit_is_the_one_that_a_writer_gives(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    drawn = [one._replace(pair=0) for one in data.draw(drawn_changes(schema))]
+
+    for change in changes_of(schema, drawn):
+        assert [only_event(c, change)] == EventWriter(c).rows([change])
 
 
 @given(st.data(), schemas(), constants(snapshot=True))

@@ -90,7 +90,7 @@ def test_times_that_do_not_rise_are_found(store: Store) -> None:
     log, _, _ = store
 
     def commits(after: int, upto: int) -> Iterator[CommitRow]:
-        return (replace(row, time_us=5) for row in log.view().commits(after, upto))
+        return (row._replace(time_us=5) for row in log.view().commits(after, upto))
 
     assert "I8" in found(Lies(log, commits=commits))
 
@@ -103,7 +103,7 @@ def test_a_version_that_is_missing_or_has_other_bytes_is_found(store: Store) -> 
 
     def digests(table: int, after: int, upto: int) -> Iterator[VersionRow]:
         rows = log.view().versions(table, after, upto)
-        return (replace(row, digest=bytes(32)) if row.version == 2 else row for row in rows)
+        return (row._replace(digest=bytes(32)) if row.version == 2 else row for row in rows)
 
     def digest(table: int, version: int) -> VersionRow | None:
         return next(digests(table, version - 1, version), None)

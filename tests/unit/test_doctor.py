@@ -95,7 +95,7 @@ def test_a_wrong_count_is_found(log: Log) -> None:
     def versions(of: int, after: int, upto: int) -> Iterator[VersionRow]:
         for row in view.versions(of, after, upto):
             counts = row.counts._replace(updates=row.counts.updates + 1)
-            yield replace(row, counts=counts) if row.version == 3 else row
+            yield row._replace(counts=counts) if row.version == 3 else row
 
     with log.view() as view:
         found = faults(tampered(view, "versions", versions))
