@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from headwater.sql import parse_queries, parse_session, parse_streams, parse_tables
+from headwater.sql import parse_alter, parse_queries, parse_session, parse_streams, parse_tables
 from headwater.sql.errors import Place, ProgrammingError, syntax, unsupported
 from headwater.sql.parse_binds import Binds
 from headwater.sql.parse_reader import NO_ROLES, Reader
@@ -104,21 +104,21 @@ def _create(reader: Reader) -> Statement:
         return parse_streams.create_stream(reader, replaces=replaces)
     if reader.take("TASK"):
         return parse_streams.task(reader, "CREATE")
-    if kind in parse_tables.NAMELESS:
+    if kind in parse_alter.NAMELESS:
         reader.rest()
-        return Nothing(kind=f"CREATE {kind}", notice=parse_tables.NAMELESS[kind])
-    raise parse_tables.not_here(reader, "CREATE")
+        return Nothing(kind=f"CREATE {kind}", notice=parse_alter.NAMELESS[kind])
+    raise parse_alter.not_here(reader, "CREATE")
 
 
 def _alter(reader: Reader) -> Statement:
     reader.need("ALTER")
     kind = reader.word()
     if reader.take("TABLE"):
-        return parse_tables.alter_table(reader)
+        return parse_alter.alter_table(reader)
     if reader.take("STREAM"):
         return parse_streams.alter_stream(reader)
     if reader.take("VIEW"):
-        return parse_tables.alter_view(reader)
+        return parse_alter.alter_view(reader)
     if reader.take("TASK"):
         return parse_streams.task(reader, "ALTER")
     if reader.take("SESSION"):
@@ -130,19 +130,19 @@ def _alter(reader: Reader) -> Statement:
         if reader.word() not in ("SET", "UNSET"):
             reader.name("a database's name")
         return parse_session.alter_session(reader, store=True)
-    if kind in parse_tables.NAMELESS or kind == "USER":
+    if kind in parse_alter.NAMELESS or kind == "USER":
         reader.rest()
-        return Nothing(kind=f"ALTER {kind}", notice=parse_tables.NAMELESS.get(kind, NO_ROLES))
+        return Nothing(kind=f"ALTER {kind}", notice=parse_alter.NAMELESS.get(kind, NO_ROLES))
     if kind == "SCHEMA":
         raise unsupported("ALTER SCHEMA is not supported: rename its tables", reader.place())
-    raise parse_tables.not_here(reader, "ALTER")
+    raise parse_alter.not_here(reader, "ALTER")
 
 
 def _drop(reader: Reader) -> Statement:
     if reader.word(1) == "TASK":
         reader.index += 2
         return parse_streams.task(reader, "DROP")
-    return parse_tables.drop(reader)
+    return parse_alter.drop(reader)
 
 
 def _execute(reader: Reader) -> Statement:
@@ -191,7 +191,7 @@ _BY_FIRST_WORD: Final[dict[str, Callable[[Reader], Statement]]] = {
     "ALTER": _alter,
     "BEGIN": parse_session.begin,
     "CALL": parse_session.call,
-    "COMMENT": parse_tables.comment_on,
+    "COMMENT": parse_alter.comment_on,
     "COMMIT": parse_session.commit,
     "COPY": parse_queries.copy,
     "CREATE": _create,
@@ -210,7 +210,7 @@ _BY_FIRST_WORD: Final[dict[str, Callable[[Reader], Statement]]] = {
     "SHOW": parse_session.show,
     "START": parse_session.begin,
     "TRUNCATE": parse_queries.truncate,
-    "UNDROP": parse_tables.undrop,
+    "UNDROP": parse_alter.undrop,
     "UNSET": parse_session.unset_variable,
     "UPDATE": parse_queries.update,
     "USE": parse_session.use,
