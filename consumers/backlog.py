@@ -65,10 +65,14 @@ class ConsumerRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A line of the listing of streams; `bytes` are those of what somebody still has to consume."""
+    """A line of the listing of streams; `bytes` are those of what somebody still has to consume.
+
+    `view` is the view it is on, empty for a stream on the table itself.
+    """
 
     stream: StreamObject
     table: str
+    view: str
     head: int
     consumers: int
     bytes: int
@@ -79,7 +83,8 @@ class StreamRow:
 def has_data(view: View, stream: StreamObject, consumer: ConsumerObject | None = None) -> bool:
     """Whether a consumer has anything to consume; None asks for any, or for a first one.
 
-    Exact for ALL and INSERT ONLY; for NET it may be true for a window that nets to nothing.
+    Exact for ALL and INSERT ONLY on a table; for NET and on a view it may be true for a window that
+    nets or filters to nothing.
 
     Raises:
         StreamStale: the stream's table is gone, or the consumer stands below the horizon.
@@ -236,6 +241,7 @@ def stream_row(view: View, stream: StreamObject) -> StreamRow:
     return StreamRow(
         stream,
         view.catalog.table(stream.table).name,
+        "" if stream.view is None else view.catalog.view(stream.view).name,
         head,
         len(registered(view.catalog, stream)),
         0 if stale else changes_between(view, stream, at, head)[1],

@@ -206,6 +206,8 @@ def _stage(
             # From now on DROP would retire the consumer, which is noticed through itself.
             tx.depend_on("table", target)
     tx.depend_on("stream", stream.id)
+    if stream.view is not None:
+        tx.depend_on("view", stream.view)
     tx.depend_on("consumer", consumer.id)
     uses = [m for m in tx.moves if m.consumer == consumer.id and m.why == "consume"]
     if any(move.target == target for move in uses):

@@ -17,7 +17,8 @@ from headwater.consumers.captures import (
     stream_rows,
     touched,
 )
-from headwater.consumers.errors import StreamStale, below_horizon
+from headwater.consumers.errors import StreamInvalid, StreamStale, below_horizon
+from headwater.consumers.lens import Glass, Lens
 from headwater.consumers.netting import Netting
 from headwater.consumers.positions import horizon
 from headwater.consumers.windows import Window
@@ -40,12 +41,14 @@ class ReadOptions:
 
     `more_metadata` adds METADATA$VERSION, COMMIT_TIMESTAMP and TRANSACTION_ID. `schema` is the
     generation to show (a transaction's own ALTER), None for the view's. `cache` holds snapshots.
+    `lens` is needed for a stream on a view, and what it shows takes the place of the table's columns.
     """
 
     more_metadata: bool = False
     schema: TableSchema | None = None
     cache: SnapshotCache | None = None
     batch_rows: int = BATCH_ROWS
+    lens: Lens | None = None
 
 
 PLAIN = ReadOptions()
@@ -54,12 +57,13 @@ PLAIN = ReadOptions()
 def read(
     view: View, stream: StreamObject, window: Window, options: ReadOptions = PLAIN
 ) -> Iterator[pa.Table]:
-    """The rows of a window in order, in the inner Arrow types of the table's current schema.
+    """The rows of a window in order, in the inner Arrow types of the table's (or view's) columns.
 
     METADATA$ columns come last. There is no batch without rows, so an empty window gives none.
 
     Raises:
         StreamStale: the window starts below the horizon. Nothing was yielded.
+        StreamInvalid: the stream is on a view, and no lens was given. Nothing was yielded.
         LogDamaged: at the damaged version; whole batches before it were yielded.
     """
     commit_ids = _commit_ids(view) if options.more_metadata else None
@@ -71,9 +75,24 @@ def read(
 def empty_rows(view: View, stream: StreamObject, options: ReadOptions = PLAIN) -> pa.Table:
     """No rows, with the columns that `read` gives."""
     none = np.empty(0, dtype=np.int64)
-    shape = empty_table(options.schema or view.catalog.table(stream.table).schema)
+    glass = _glass(view, stream, options)
+    shape = _images(view, stream, options) if glass is None else glass.empty
     changes = Changes(none, none, none, none, none, none, shape, shape)
     return stream_rows(changes, _commit_ids(view) if options.more_metadata else None)
+
+
+def _images(view: View, stream: StreamObject, options: ReadOptions) -> pa.Table:
+    """No images, with the columns of the stream's table."""
+    return empty_table(options.schema or view.catalog.table(stream.table).schema)
+
+
+def _glass(view: View, stream: StreamObject, options: ReadOptions) -> Glass | None:
+    """What a stream on a view is read through; None for a stream on a table."""
+    if stream.view is None:
+        return None
+    if options.lens is None:
+        raise StreamInvalid(stream.name, "is on a view: read it with what can look through views")
+    return Glass(options.lens, _images(view, stream, options))
 
 
 def read_changes(
@@ -86,15 +105,23 @@ def read_changes(
     kept = horizon(view, stream.table)
     if first < kept:
         raise below_horizon(stream.name, "of this window", window.after, kept)
-    if window.initial:
-        yield from _initial(view, stream, window, options)
-    elif stream.capture is Capture.NET:
-        yield from _net(view, stream, window, options)
-    else:
-        earlier = _EarlierHalves(view, stream.table, options)
-        for events in _events(view, stream.table, window, options):
-            earlier.begin(int(events.versions[0]))
-            yield captured_changes(events, stream.capture, earlier)
+    glass = _glass(view, stream, options)
+    if stream.capture is Capture.NET and not window.initial:
+        yield from _net(view, stream, window, options, glass)
+        return
+    taken = _initial if window.initial else _captured
+    for changes in taken(view, stream, window, options):
+        yield changes if glass is None else glass.seen(changes)
+
+
+def _captured(
+    view: View, stream: StreamObject, window: Window, options: ReadOptions
+) -> Iterator[Changes]:
+    """What ALL or INSERT ONLY takes from the window."""
+    earlier = _EarlierHalves(view, stream.table, options)
+    for events in _events(view, stream.table, window, options):
+        earlier.begin(int(events.versions[0]))
+        yield captured_changes(events, stream.capture, earlier)
 
 
 def _events(view: View, table: int, window: Window, options: ReadOptions) -> Iterator[Events]:
@@ -130,11 +157,16 @@ def _initial(
 
 
 def _net(
-    view: View, stream: StreamObject, window: Window, options: ReadOptions
+    view: View,
+    stream: StreamObject,
+    window: Window,
+    options: ReadOptions,
+    glass: Glass | None,
 ) -> Iterator[Changes]:
-    netting = Netting(empty_table(options.schema or view.catalog.table(stream.table).schema))
+    netting = Netting(_images(view, stream, options) if glass is None else glass.empty)
     for events in _events(view, stream.table, window, options):
-        netting.add(touched(events))
+        changes = touched(events)
+        netting.add(changes if glass is None else glass.seen(changes))
     yield from netting.batches(options.batch_rows)
 
 

@@ -16,6 +16,7 @@ from headwater.log_store.catalog import (
     Sharing,
     StreamObject,
     TableObject,
+    ViewObject,
 )
 from headwater.log_store.port import View
 from headwater.log_store.records import Move
@@ -33,34 +34,45 @@ def why_stale(catalog: Catalog, stream: StreamObject) -> str:
         return stream.stale
     table = catalog.table(stream.table)
     if table.dropped_at is None:
-        return ""
+        return "" if stream.view is None else _why_unseen(catalog.view(stream.view), catalog)
     if isinstance(catalog.find("table", table.namespace, f'"{table.name}"'), TableObject):
         return f"its table {table.name} was replaced by another of that name"
     return f"its table {table.name} was dropped (UNDROP TABLE brings both back)"
 
 
+def _why_unseen(view: ViewObject, catalog: Catalog) -> str:
+    """Why a stream cannot look through its view any more; empty if it can."""
+    if view.dropped_at is None:
+        return ""
+    if isinstance(catalog.find("view", view.namespace, f'"{view.name}"'), ViewObject):
+        return f"its view {view.name} was replaced by another of that name"
+    return f"its view {view.name} was dropped"
+
+
 def check_readable(catalog: Catalog, stream: StreamObject) -> None:
-    """Refuse a stream whose table is gone, or has columns that are a stream's own.
+    """Refuse a stream whose table or view is gone, or has columns that are a stream's own.
 
     Raises:
         StreamStale, StreamInvalid: with the reason.
     """
     if why := why_stale(catalog, stream):
         raise StreamStale(stream.name, why)
-    check_columns(stream.name, catalog.table(stream.table))
+    view = stream.view
+    check_columns(stream.name, catalog.table(stream.table) if view is None else catalog.view(view))
 
 
-def check_columns(stream: str, table: TableObject) -> None:
-    """Refuse a table with columns named as those that a stream adds.
+def check_columns(stream: str, on: TableObject | ViewObject) -> None:
+    """Refuse a table or view with columns named as those that a stream adds.
 
     Raises:
         StreamInvalid: names the column.
     """
-    for column in table.schema.columns:
+    columns = on.columns if isinstance(on, ViewObject) else on.schema.columns
+    for column in columns:
         if column.name.upper() in _RESERVED:
             raise StreamInvalid(
                 stream,
-                f"table {table.name} has a column {column.name}, which is a stream's own: "
+                f"{on.kind} {on.name} has a column {column.name}, which is a stream's own: "
                 "give that column another name",
             )
 

@@ -35,6 +35,7 @@ from headwater.log_store.catalog import (
     Sharing,
     StreamObject,
     TableObject,
+    ViewObject,
 )
 from headwater.log_store.records import INITIAL, Move
 from headwater.producer.errors import NameTaken
@@ -74,21 +75,23 @@ def options_of(stream: StreamObject) -> StreamOptions:
 def create_stream(
     tx: Transaction,
     name: str,
-    table: TableObject,
+    on: TableObject | ViewObject,
     options: StreamOptions = StreamOptions(),
     *,
     or_replace: bool = False,
     if_not_exists: bool = False,
 ) -> StreamObject:
-    """A new stream on a table, or with `if_not_exists` the one that has the name.
+    """A new stream on a table or view, or with `if_not_exists` the one that has the name.
 
-    Its base is the table's head in the transaction's snapshot, or the place `options.at` says.
+    A view is one that filters and projects one table: base, versions and lag are that table's. Its
+    base is the table's head in the transaction's snapshot, or the place `options.at` says.
     `or_replace` retires the consumers of the one that had the name, unless `at` is that very
     stream: then they go on where they stood.
 
     Raises:
         NameTaken: a stream has the name. Nothing is staged.
-        StreamInvalid: the table has METADATA$ columns, or was changed by this transaction.
+        StreamInvalid: it has METADATA$ columns, the table was changed by this transaction, or a
+            view of something else than one table. Nothing is staged.
         OutsideHistory: the place is not kept. Nothing is staged.
     """
     parsed = parse(name)
@@ -98,13 +101,14 @@ def create_stream(
         if if_not_exists:
             return old
         raise NameTaken("stream", parsed.plain)
-    _check_table(tx, parsed.plain, table)
+    table = _table_of(tx, parsed.plain, on)
     carried = _carried(tx, options, old) if isinstance(old, StreamObject) else []
     wanted = StreamObject(
         id=tx.log.reserve_object_ids(1),
         namespace=namespace,
         name=parsed.plain,
         table=table.id,
+        view=on.id if isinstance(on, ViewObject) else None,
         base=_base(tx, parsed.plain, table, options),
     )
     stream = _placed(
@@ -136,12 +140,26 @@ def _carried(tx: Transaction, options: StreamOptions, old: StreamObject) -> list
     return registered(tx.catalog, old)
 
 
-def _check_table(tx: Transaction, stream: str, table: TableObject) -> None:
-    check_columns(stream, table)
+def _table_of(tx: Transaction, stream: str, on: TableObject | ViewObject) -> TableObject:
+    """The table whose changes a stream on a table or view shows."""
+    check_columns(stream, on)
+    table = on
+    if isinstance(on, ViewObject):
+        if on.table is None:
+            raise StreamInvalid(
+                stream,
+                f"view {on.name} is more than a filter and a projection of one table: "
+                "create the stream on a table",
+            )
+        table = tx.catalog.table(on.table)
+        if table.dropped_at is not None:
+            raise StreamInvalid(stream, f"table {table.name} of view {on.name} was dropped")
+    assert isinstance(table, TableObject)
     if table.id in tx.written_tables():
         raise StreamInvalid(
             stream, f"this transaction has changed table {table.name}: commit that first"
         )
+    return table
 
 
 def _base(tx: Transaction, name: str, table: TableObject, options: StreamOptions) -> int:
@@ -177,6 +195,8 @@ def _placed(tx: Transaction, stream: StreamObject, old: StreamObject | None) -> 
         drop_stream(tx, old)
     tx.depend_on("schema", stream.namespace)
     tx.depend_on("table", stream.table)
+    if stream.view is not None:
+        tx.depend_on("view", stream.view)
     tx.stage_catalog(CatalogEvent(stream))
     _audit(tx, "create stream", stream)
     return tx.catalog.stream(stream.id)
@@ -315,6 +335,7 @@ def _audit(tx: Transaction, what: str, stream: StreamObject) -> None:
         "id": stream.id,
         "name": stream.name,
         "table": tx.catalog.table(stream.table).name,
+        "view": None if stream.view is None else tx.catalog.view(stream.view).name,
         "base": stream.base,
         "capture": stream.capture.value,
         "consumers": stream.sharing.value,

@@ -108,7 +108,8 @@ class Catalog:
                 _give_up(names, old)
                 if (name := _name_of(value)) is not None:
                     if name in names:
-                        raise _taken(objects, name, names[name])
+                        wanted = getattr(value, "name", name[2])
+                        raise NameTaken(_holder(objects, name[0], names[name]), wanted)
                     names[name] = value.id
                 objects[slot] = value
                 if isinstance(value, ConsumerObject) and old is None:
@@ -191,16 +192,10 @@ def _give_up(names: dict[tuple[str, int, str], int], value: CatalogObject | None
         del names[name]
 
 
-def _taken(
-    objects: Mapping[tuple[str, int], CatalogObject], name: tuple[str, int, str], holder: int
-) -> NameTaken:
-    """The error for a name that a live object holds."""
-    space = name[0]
-    kinds = (space, *(kind for kind, within in _NAME_SPACE.items() if within == space))
-    for kind in kinds:
-        if (value := objects.get((kind, holder))) is not None:
-            return NameTaken(kind, getattr(value, "name", name[2]))
-    return NameTaken(space, name[2])
+def _holder(objects: Mapping[tuple[str, int], CatalogObject], space: str, held_by: int) -> str:
+    """The kind of the object that holds a name."""
+    kinds = (kind for kind, within in _NAME_SPACE.items() if within == space)
+    return next((kind for kind in kinds if (kind, held_by) in objects), space)
 
 
 def _name_of(value: CatalogObject) -> tuple[str, int, str] | None:

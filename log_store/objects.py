@@ -128,7 +128,10 @@ class ViewObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamObject:
-    """A stream on a table id. `stale` says why it can never be read again, empty if it can."""
+    """A stream on a table id, or on a view of that table.
+
+    `stale` says why it can never be read again, empty if it can.
+    """
 
     kind: ClassVar[str] = "stream"
     id: int
@@ -136,6 +139,7 @@ class StreamObject:
     name: str
     table: int
     base: int
+    view: int | None = None
     capture: Capture = Capture.ALL
     sharing: Sharing = Sharing.INDEPENDENT
     initial_rows: bool = False

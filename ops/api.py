@@ -3,25 +3,33 @@
 import getpass
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
 from headwater.consumers import lifecycle, streams
-from headwater.consumers.positions import Said
+from headwater.consumers.positions import Position, Said
 from headwater.consumers.streams import StreamOptions
+from headwater.log_store.catalog import Capture, Catalog, Sharing
+from headwater.log_store.parameters import (
+    DEFAULT_STREAM_CAPTURE,
+    DEFAULT_STREAM_CONSUMERS,
+    PARAMETERS,
+    value_of,
+)
 from headwater.ops.api_streams import Stream, StreamArguments, stream_options
 from headwater.ops.api_tables import Table
 from headwater.ops.api_transaction import Tx
+from headwater.ops.api_views import ParameterInfo, ViewInfo, view_info
 from headwater.ops.errors import BadArgument
 from headwater.ops.present import from_us
 from headwater.ops.session import Session
 from headwater.ops.settings import Settings
 from headwater.ops.wiring import OpenOptions, open_store
-from headwater.producer import ddl
-from headwater.producer.names import find, find_stream, find_table
+from headwater.producer import ddl, parameters
+from headwater.producer.names import find, find_relation, find_stream, find_table
 from headwater.producer.transaction import Transaction
 from headwater.schemas.tables import ColumnSpec
 from headwater.schemas.types import SqlType
@@ -187,7 +195,7 @@ class Database:
         or_replace: bool = False,
         **options: Unpack[StreamArguments],
     ) -> Stream:
-        """A stream of a table's changes from its head on, or from a place in its history.
+        """A stream of a table's or view's changes from the head on, or from a place in its history.
 
         `at` and `before` take a version, a time, `{"statement": id}` or `{"stream": name}`.
 
@@ -197,18 +205,14 @@ class Database:
         """
         if at is not None and before is not None:
             raise BadArgument("a stream starts at a place or before one, not both")
-        place = at if before is None else before
-        chosen = replace(
-            stream_options(StreamOptions(), options),
-            at=None if place is None else self._session.position(place),
-            before=before is not None,
-        )
+        said = at if before is None else before
+        place = None if said is None else self._session.position(said)
         made = self._session.define(
             lambda tx: streams.create_stream(
                 tx,
                 name,
-                find_table(tx.catalog, on) if isinstance(on, str) else tx.catalog.table(on.id),
-                chosen,
+                find_relation(tx.catalog, on) if isinstance(on, str) else tx.catalog.table(on.id),
+                stream_options(_unsaid(tx.catalog, place, before=before is not None), options),
                 or_replace=or_replace,
                 if_not_exists=if_not_exists,
             )
@@ -247,6 +251,33 @@ class Database:
             )
         )
         return Stream(self._session, made.id)
+
+    # Views and parameters.
+
+    def views(self) -> list[ViewInfo]:
+        """Every live view, in order of creation; they are made in SQL."""
+        with self._session.view() as view:
+            return [view_info(view.catalog, found) for found in view.catalog.views()]
+
+    def parameters(self) -> list[ParameterInfo]:
+        """Every parameter of the store: what it is, its default, what it is about."""
+        with self._session.view() as view:
+            return [
+                ParameterInfo(one.name, value_of(view.catalog, one), one.default, one.about)
+                for one in PARAMETERS.values()
+            ]
+
+    def set_parameter(self, name: str, value: str | int | bool) -> None:
+        """Set a parameter for the whole store; see `parameters`.
+
+        Raises:
+            NotFound: there is no such parameter. ParameterInvalid: it cannot be that.
+        """
+        self._session.define(lambda tx: parameters.set_parameter(tx, name, value))
+
+    def unset_parameter(self, name: str) -> None:
+        """Let a parameter stand at its default again."""
+        self._session.define(lambda tx: parameters.unset_parameter(tx, name))
 
     # The store.
 
@@ -301,6 +332,16 @@ class Database:
         at: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _unsaid(catalog: Catalog, place: Position | None, *, before: bool) -> StreamOptions:
+    """The options of a new stream of which only the place was said."""
+    return StreamOptions(
+        capture=Capture(value_of(catalog, DEFAULT_STREAM_CAPTURE)),
+        sharing=Sharing(value_of(catalog, DEFAULT_STREAM_CONSUMERS)),
+        at=place,
+        before=before,
+    )
 
 
 def _specs(columns: Mapping[str, str | SqlType] | Sequence[ColumnSpec]) -> list[ColumnSpec]:

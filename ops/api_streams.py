@@ -159,7 +159,7 @@ class Stream(Reads):
         with self._session.view() as view:
             stream = self._live(view)
             window = shown_window(view, stream, consumer, bounds)
-            yield StreamRows(view, stream, window, ReadOptions(cache=self._session.cache))
+            yield StreamRows(view, stream, window, self._reading(view, stream))
 
     def changes(
         self,
@@ -195,7 +195,11 @@ class Stream(Reads):
             after = version_in(view, stream, self._session.position(start))
             upto = version_in(view, stream, self._session.position(end))
             window = Versions(after, max(after, upto))
-            return StreamRows(view, stream, window, ReadOptions(cache=self._session.cache)).arrow()
+            return StreamRows(view, stream, window, self._reading(view, stream)).arrow()
+
+    def _reading(self, view: View, stream: StreamObject) -> ReadOptions:
+        lens = self._session.lens(view.catalog, stream)
+        return ReadOptions(cache=self._session.cache, lens=lens)
 
     # Consuming.
 

@@ -1,6 +1,7 @@
 """A consumer's window inside a transaction: its rows, and the way to write their effect."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -9,14 +10,14 @@ from headwater.consumers.consume import Consumption, consume
 from headwater.consumers.read import ReadOptions, empty_rows, read
 from headwater.consumers.windows import Bounds
 from headwater.consumers.windows import Window as Versions
-from headwater.log_store.catalog import StreamObject, TableObject
+from headwater.log_store.catalog import StreamObject, TableObject, ViewColumn
 from headwater.log_store.port import View
 from headwater.ops.api_inputs import HasId
 from headwater.ops.errors import BadArgument
 from headwater.ops.present import METADATA, Change, Reads, changes_of, outer
 from headwater.producer.errors import NotFound
 from headwater.producer.names import find_stream
-from headwater.schemas.tables import TableSchema
+from headwater.schemas.tables import Column
 
 if TYPE_CHECKING:
     from headwater.ops.api_transaction import Data, Tx
@@ -60,13 +61,17 @@ class StreamRows(Reads):
         return bool(self._versions)
 
     @property
-    def _schema(self) -> TableSchema:
-        return self._options.schema or self._view.catalog.table(self._stream.table).schema
+    def _columns(self) -> Sequence[Column | ViewColumn]:
+        """The columns it has besides METADATA$: the table's, or those of the view it is on."""
+        if self._stream.view is not None:
+            return self._view.catalog.view(self._stream.view).columns
+        schema = self._options.schema or self._view.catalog.table(self._stream.table).schema
+        return schema.columns
 
     def batches(self, *, more_metadata: bool = False) -> Iterator[pa.Table]:
         """The rows as Arrow tables of some ten thousand each, so that memory stays bounded."""
         for rows in read(self._view, self._stream, self._versions, self._read_with(more_metadata)):
-            yield _outer(self._schema, rows)
+            yield _outer(self._columns, rows)
 
     def arrow(self, *, more_metadata: bool = False) -> pa.Table:
         """All rows: the table's columns, then METADATA$ACTION, $ISUPDATE and $ROW_ID.
@@ -74,17 +79,17 @@ class StreamRows(Reads):
         `more_metadata` adds METADATA$VERSION, $COMMIT_TIMESTAMP and $TRANSACTION_ID.
         """
         empty = empty_rows(self._view, self._stream, self._read_with(more_metadata))
-        found = [_outer(self._schema, empty), *self.batches(more_metadata=more_metadata)]
+        found = [_outer(self._columns, empty), *self.batches(more_metadata=more_metadata)]
         return pa.concat_tables(found)
 
     def changes(self) -> Iterator[Change]:
         """The rows one by one, each with its version, time and an id that never changes."""
-        names = self._schema.names
+        names = [column.name for column in self._columns]
         for rows in self.batches(more_metadata=True):
             yield from changes_of(self._stream.name, rows, names)
 
     def _read_with(self, more_metadata: bool) -> ReadOptions:
-        return ReadOptions(more_metadata, self._options.schema, self._options.cache)
+        return replace(self._options, more_metadata=more_metadata)
 
 
 class Window(StreamRows):
@@ -92,7 +97,8 @@ class Window(StreamRows):
 
     def __init__(self, tx: "Tx", consumption: Consumption, target: TableObject | None) -> None:
         schema = tx.inner.catalog.table(consumption.stream.table).schema
-        options = ReadOptions(schema=schema, cache=tx.session.cache)
+        lens = tx.session.lens(tx.inner.catalog, consumption.stream)
+        options = ReadOptions(schema=schema, cache=tx.session.cache, lens=lens)
         super().__init__(tx.inner.view, consumption.stream, consumption.window, options)
         self.tx, self._target = tx, target
 
@@ -115,7 +121,7 @@ class Window(StreamRows):
         """The window's rows, without the METADATA$ columns that the target lacks."""
         assert self._target is not None
         has = self.tx.inner.catalog.table(self._target.id).schema
-        empty = _outer(self._schema, empty_rows(self._view, self._stream, self._options))
+        empty = _outer(self._columns, empty_rows(self._view, self._stream, self._options))
         names = [
             name
             for name in empty.column_names
@@ -144,10 +150,10 @@ def open_window(
     return Window(tx, consumption, target)
 
 
-def _outer(schema: TableSchema, rows: pa.Table) -> pa.Table:
+def _outer(columns: Sequence[Column | ViewColumn], rows: pa.Table) -> pa.Table:
     """A window's rows as users see them; METADATA$ columns are theirs already."""
-    width = len(schema.columns)
-    shown = outer(schema, rows.select(range(width)))
+    width = len(columns)
+    shown = outer([column.type for column in columns], rows.select(range(width)))
     for at in range(width, rows.num_columns):
         shown = shown.append_column(rows.column_names[at], rows.column(at))
     return shown

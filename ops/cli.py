@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from headwater.ops import cli_doctor, cli_import, cli_stream, cli_table
+from headwater.ops import cli_doctor, cli_import, cli_settings, cli_stream, cli_table
 from headwater.ops.cli_context import Run, colour_wanted, examples, person_there, run_of
 from headwater.ops.exits import Exit, exit_for, sentence
 from headwater.ops.output import Format, Output
@@ -35,6 +35,8 @@ app = typer.Typer(
 )
 app.add_typer(cli_table.app, name="table")
 app.add_typer(cli_stream.app, name="stream")
+app.add_typer(cli_settings.views, name="view")
+app.add_typer(cli_settings.parameters, name="parameter")
 cli_import.add_to(app)
 cli_doctor.add_to(app)
 

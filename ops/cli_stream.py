@@ -13,6 +13,7 @@ from headwater.ops.times import Moment, parse_duration, parse_position, spoken
 
 if TYPE_CHECKING:
     from headwater.consumers.backlog import ConsumerRow
+    from headwater.ops.api_streams import StreamArguments
 
 Name = Annotated[str, typer.Argument(help="The stream.")]
 
@@ -28,13 +29,24 @@ app = typer.Typer(
 def list_streams(context: typer.Context) -> None:
     """List the streams: table, capture, base, consumers, whether there is data."""
     run = run_of(context)
-    columns = ["name", "table", "capture", "sharing", "base", "head", "consumers", "has_data"]
+    columns = [
+        "name",
+        "table",
+        "view",
+        "capture",
+        "sharing",
+        "base",
+        "head",
+        "consumers",
+        "has_data",
+    ]
     with run.reading() as db:
         found = [stream.info for stream in db.streams()]
     rows = [
         (
             row.stream.name,
             row.table,
+            row.view or None,
             row.stream.capture.value,
             row.stream.sharing.value,
             row.stream.base,
@@ -59,6 +71,7 @@ def show(context: typer.Context, name: Name) -> None:
         {
             "name": stream.name,
             "table": row.table,
+            "view": row.view or None,
             "capture": stream.capture.value,
             "sharing": stream.sharing.value,
             "base": stream.base,
@@ -86,8 +99,10 @@ def create(
     context: typer.Context,
     name: Name,
     *,
-    on: Annotated[str, typer.Option("--on", help="The table.")],
-    capture: Annotated[str, typer.Option("--capture", help="ALL, NET or INSERT ONLY.")] = "ALL",
+    on: Annotated[str, typer.Option("--on", help="The table or view.")],
+    capture: Annotated[
+        str | None, typer.Option("--capture", help="ALL, NET or INSERT ONLY; else the store's.")
+    ] = None,
     shared: Annotated[
         bool, typer.Option("--shared", help="One watermark for whoever consumes.")
     ] = False,
@@ -105,16 +120,17 @@ def create(
     """Create a stream; it copies nothing, and shows changes from now on or from --at."""
     run = run_of(context)
     found = None if at is None else parse_position(at, now=run.now)
+    said: StreamArguments = {"initial_rows": initial_rows, "policy": policy, "comment": comment}
+    if capture is not None:
+        said["capture"] = capture
+    if shared:
+        said["sharing"] = "SHARED"
     with run.writing() as db:
         stream = db.create_stream(
             name,
             on=on,
-            capture=capture,
-            sharing="SHARED" if shared else "INDEPENDENT",
-            initial_rows=initial_rows,
-            policy=policy,
             at=found.time if isinstance(found, Moment) else found,
-            comment=comment,
+            **said,
         )
         base = stream.definition.base
     run.output.say(f"stream {name} on {on} is there, its base is v{base}")

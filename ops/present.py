@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from headwater.schemas.tables import TableSchema
+from headwater.schemas.types import SqlType
 from headwater.schemas.values import PLAIN_DECIMAL, from_plain, to_outer, trimmed
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class Reads:
         return iter(self.rows())
 
 
-def outer(schema: TableSchema, data: pa.Table) -> pa.Table:
-    """A table's rows as users see them."""
+def outer(schema: TableSchema | Sequence[SqlType], data: pa.Table) -> pa.Table:
+    """Rows as users see them, by the schema or the types of their columns."""
     return to_outer(schema, data)
 
 

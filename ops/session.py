@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from headwater.consumers.lens import Lens, Lenses
 from headwater.consumers.positions import Position, Said, parse
+from headwater.log_store.catalog import Catalog, StreamObject
 from headwater.log_store.port import Log, View
 from headwater.log_store.sequencing import remembered
 from headwater.log_store.snapshots import SnapshotCache
@@ -26,6 +28,8 @@ class Session:
 
     def __init__(self, store: Store, actor: str) -> None:
         self._store, self.actor = store, actor
+        # What looks through views for streams on them: the SQL room brings it.
+        self.lenses: Lenses | None = None
 
     @property
     def log(self) -> Log:
@@ -45,6 +49,18 @@ class Session:
     def now(self) -> int:
         """The store's clock, microseconds since 1970 UTC."""
         return self._store.clock()
+
+    def lens(self, catalog: Catalog, stream: StreamObject) -> Lens | None:
+        """What a stream on a view is read through; None for one on a table.
+
+        Without `lenses` there is none, and reading such a stream is refused.
+
+        Raises:
+            StreamInvalid: the view's text does not fit its table any more.
+        """
+        if stream.view is None or self.lenses is None:
+            return None
+        return self.lenses(catalog, catalog.view(stream.view))
 
     def view(self) -> View:
         """The newest state, to be closed."""

@@ -2,8 +2,8 @@
 
 It imports nothing of the product. A store is the list of its commits; every state is the fold of
 those up to some place, kept in `Model.states`. Nothing here is fast, and nothing is shared with
-the code under test. Transactions stand in model_transaction.py, DDL in model_tables.py, streams
-in model_streams.py, rewinds in model_rewind.py.
+the code under test. Transactions stand in model_transaction.py, DDL in model_tables.py, views in
+model_views.py, streams in model_streams.py, rewinds in model_rewind.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,21 @@ class Table:
 
 
 @dataclass(frozen=True)
+class View:
+    """A view of one table: rows whose `column` holds at least `least`, and of those some columns."""
+
+    id: int
+    name: str
+    table: int
+    column: str
+    least: int
+    shows: tuple[str, ...]
+    live: bool = True
+
+
+@dataclass(frozen=True)
 class Stream:
-    """A stream's definition. `capture` is ALL, NET or INSERT ONLY."""
+    """A stream's definition, on a table or a view of it. `capture` is ALL, NET or INSERT ONLY."""
 
     id: int
     name: str
@@ -64,6 +77,7 @@ class Stream:
     initial: bool = False
     policy: str = "ALLOW"
     live: bool = True
+    view: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,7 @@ class Consumer:
     live: bool = True
 
 
-Definition = Table | Stream | Consumer
+Definition = Table | View | Stream | Consumer
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,7 @@ class State:
     sequence: int = 0
     time: int = 0
     tables: Mapping[int, Table] = field(default_factory=dict[int, Table])
+    views: Mapping[int, View] = field(default_factory=dict[int, View])
     streams: Mapping[int, Stream] = field(default_factory=dict[int, Stream])
     consumers: Mapping[int, Consumer] = field(default_factory=dict[int, Consumer])
     rows: Mapping[int, Mapping[int, tuple[int, Image]]] = field(
@@ -141,10 +156,20 @@ class State:
                 return table
         raise Refused(f"no table {name}")
 
+    def taken(self, name: str) -> bool:
+        """Whether a live table or view has the name: they share them."""
+        both: list[Table | View] = [*self.tables.values(), *self.views.values()]
+        return any(one.live and one.name == name for one in both)
+
+    def readable(self, stream: Stream) -> bool:
+        """Whether what a stream is on is there; a stream on what is not there is stale."""
+        seen = stream.view is None or self.views[stream.view].live
+        return seen and self.tables[stream.table].live
+
 
 def apply(state: State, commit: Commit) -> State:
     """The state after one more commit. The whole meaning of the log is this function."""
-    tables, streams = dict(state.tables), dict(state.streams)
+    tables, views, streams = dict(state.tables), dict(state.views), dict(state.streams)
     consumers, changed = dict(state.consumers), dict(state.changed)
     heads, rows, marks = dict(state.heads), dict(state.rows), dict(state.marks)
     for new in commit.definitions:
@@ -154,6 +179,8 @@ def apply(state: State, commit: Commit) -> State:
                 tables[new.id] = new
                 heads.setdefault(new.id, 0)
                 rows.setdefault(new.id, {})
+            case View():
+                views[new.id] = new
             case Stream():
                 streams[new.id] = new
             case Consumer():
@@ -170,7 +197,16 @@ def apply(state: State, commit: Commit) -> State:
     for move in commit.moves:
         marks[move.consumer] = move.end
     return State(
-        commit.sequence, commit.time, tables, streams, consumers, rows, heads, marks, changed
+        commit.sequence,
+        commit.time,
+        tables,
+        views,
+        streams,
+        consumers,
+        rows,
+        heads,
+        marks,
+        changed,
     )
 
 
@@ -231,15 +267,19 @@ class Model:
         return self.rows_of(table, self.state.heads[table.id] if version is None else version)
 
     def rows_of(self, table: Table, version: int) -> list[tuple[int, dict[str, Value]]]:
-        """(row id, row) of a table at a version: the fold of its log up to there."""
-        if not 0 <= version <= self.state.heads[table.id]:
+        """(row id, row) of a table at a version, in today's columns."""
+        return [(row, shown(table, image)) for row, image in self.images_of(table.id, version)]
+
+    def images_of(self, table: int, version: int) -> list[tuple[int, Image]]:
+        """(row id, image) of a table at a version: the fold of its log up to there."""
+        if not 0 <= version <= self.state.heads[table]:
             raise Refused("outside history")
         rows: dict[int, Image] = {}
-        for _, _, event in self.history(table.id, 0, version):
+        for _, _, event in self.history(table, 0, version):
             rows.pop(event.row, None)
             if event.after is not None:
                 rows[event.row] = event.after
-        return [(row, shown(table, image)) for row, image in sorted(rows.items())]
+        return sorted(rows.items())
 
     def history(self, table: int, after: int, upto: int) -> list[tuple[int, Commit, Event]]:
         """(version, commit, event) of a table in (after, upto], in order."""

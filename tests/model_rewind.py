@@ -69,7 +69,7 @@ def chosen(state: State, stream: Stream, name: str | None) -> Consumer | None:
 
 def position_of(model: Model, stream: Stream, to: int | str) -> int:
     """The position that a TO names."""
-    if not model.state.tables[stream.table].live:
+    if not model.state.readable(stream):
         raise Refused("stale")
     if to == "base":
         return stream.base
@@ -329,7 +329,7 @@ def undo(model: Model, name: str, consumer: str | None, reason: str = "") -> Com
         Refused: its last move was none, or a restored table was changed since.
     """
     stream = find(model.state, name)
-    if not model.state.tables[stream.table].live:
+    if not model.state.readable(stream):
         raise Refused("stale")
     found = chosen(model.state, stream, consumer)
     if found is None or moves_of(model, found.id)[-1][1].why not in ("rewind", "restore"):

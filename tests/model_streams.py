@@ -14,14 +14,14 @@ from model import (
     Image,
     Model,
     Move,
+    Named,
     Refused,
     State,
     Stream,
-    Table,
     Value,
-    shown,
 )
 from model_transaction import Tx, Window
+from model_views import Look, look_of
 
 
 @dataclass(frozen=True)
@@ -44,32 +44,31 @@ def read(
     model: Model, stream: Stream, after: int, upto: int, place: State | None = None
 ) -> list[StreamRow]:
     """The rows of a window (after, upto], in order, in the columns of a place (now, if None)."""
-    table = (place or model.state).tables[stream.table]
-    if not table.live:
+    state = place or model.state
+    if not state.readable(stream):
         raise Refused("stale")
+    look = look_of(state, stream)
     if after == INITIAL:
-        at = next(state for state in model.states if state.heads.get(table.id, -1) >= upto)
+        at = next(one for one in model.states if one.heads.get(stream.table, -1) >= upto)
+        seen = [(row, look(image)) for row, image in model.images_of(stream.table, upto)]
         return [
             StreamRow("INSERT", False, row, upto, at.time, at.sequence, values)
-            for row, values in model.rows_of(table, upto)
+            for row, values in seen
+            if values is not None
         ]
     found = model.history(stream.table, after, upto)
     match stream.capture:
         case "ALL":
-            return read_all(table, found)
+            return read_all(look, found)
         case "NET":
-            return read_net(table, found)
+            return read_net(look, found)
         case "INSERT ONLY":
-            return [
-                row
-                for row in read_all(table, found)
-                if row.action == "INSERT" and not row.is_update
-            ]
+            return read_all(look, [one for one in found if one[2].op == "c" and not one[2].half])
         case _:
             raise AssertionError(stream.capture)
 
 
-def read_all(table: Table, found: list[tuple[int, Commit, Event]]) -> list[StreamRow]:
+def read_all(look: Look, found: list[tuple[int, Commit, Event]]) -> list[StreamRow]:
     """Every committed change. The pair of a key change stands where its c stands."""
     rows: list[StreamRow] = []
     left: dict[int, Image] = {}  # images of rows whose key is being changed
@@ -79,44 +78,38 @@ def read_all(table: Table, found: list[tuple[int, Commit, Event]]) -> list[Strea
             left[event.row] = event.before
             continue
         before = left.pop(event.row) if event.half else event.before
-        rows += pair(table, event.row, version, commit, before, event.after)
+        rows += pair(event.row, version, commit, look(before), look(event.after))
     assert not left, "a key change is whole within a commit"
     return rows
 
 
-def read_net(table: Table, found: list[tuple[int, Commit, Event]]) -> list[StreamRow]:
-    """First image against last image of each row, in the order of each row's last change."""
-    first: dict[int, Image | None] = {}
-    last: dict[int, tuple[int, Commit, Image | None]] = {}
+def read_net(look: Look, found: list[tuple[int, Commit, Event]]) -> list[StreamRow]:
+    """First image seen against last image seen of each row, in the order of last changes seen."""
+    first: dict[int, Named | None] = {}
+    last: dict[int, tuple[int, Commit, Named | None]] = {}
     for version, commit, event in found:
-        first.setdefault(event.row, event.before)
+        before, after = look(event.before), look(event.after)
+        if before is None and after is None:
+            continue  # outside the view, before and after
+        first.setdefault(event.row, before)
         last.pop(event.row, None)  # so that the order is that of last changes
-        last[event.row] = (version, commit, event.after)
+        last[event.row] = (version, commit, after)
     rows: list[StreamRow] = []
     for row, (version, commit, after) in last.items():
-        before = first[row]
-        same = before is not None and after is not None
-        if same and shown(table, before or {}) == shown(table, after or {}):
-            continue
-        rows += pair(table, row, version, commit, before, after)
+        if first[row] is None or first[row] != after:
+            rows += pair(row, version, commit, first[row], after)
     return rows
 
 
 def pair(
-    table: Table,
-    row: int,
-    version: int,
-    commit: Commit,
-    before: Image | None,
-    after: Image | None,
+    row: int, version: int, commit: Commit, before: Named | None, after: Named | None
 ) -> list[StreamRow]:
-    """A DELETE row for the old image, an INSERT row for the new one; both are an update."""
-    images = [("DELETE", before), ("INSERT", after)]
+    """A DELETE row for the old values, an INSERT row for the new ones; both are an update."""
     update = before is not None and after is not None
     return [
-        StreamRow(action, update, row, version, commit.time, commit.sequence, shown(table, image))
-        for action, image in images
-        if image is not None
+        StreamRow(action, update, row, version, commit.time, commit.sequence, values)
+        for action, values in (("DELETE", before), ("INSERT", after))
+        if values is not None
     ]
 
 
@@ -168,13 +161,16 @@ def create_stream(
     at: int | str | None = None,
     replaces: bool = False,
 ) -> Stream:
-    """CREATE [OR REPLACE] STREAM. `at` is a version, or the name of another stream.
+    """CREATE [OR REPLACE] STREAM on a table or view. `at` is a version, or another stream's name.
 
     AT (STREAM => itself) in OR REPLACE keeps the consumers with their watermarks; OR REPLACE
     otherwise retires them.
     """
-    table = model.state.table(on)
+    seen = next((v for v in model.state.views.values() if v.live and v.name == on), None)
+    table = model.state.table(on) if seen is None else model.state.tables[seen.table]
     base, head = at, model.state.heads[table.id]
+    if not table.live:
+        raise Refused("the view's table was dropped")
     old = [s for s in model.state.streams.values() if s.live and s.name == name]
     if isinstance(base, str):
         other = find(model.state, base)
@@ -198,6 +194,7 @@ def create_stream(
         options.shared,
         options.initial,
         options.policy,
+        view=None if seen is None else seen.id,
     )
     carried = registered(model.state, old[0]) if old and at == name else []
     copies = [(c, replace(c, id=model.new_id(), stream=stream.id)) for c in carried]
@@ -220,7 +217,7 @@ def create_stream(
 def clone_stream(model: Model, name: str, source: str) -> Stream:
     """CREATE STREAM .. CLONE: its definition, its consumers and their watermarks."""
     original = find(model.state, source)
-    if not model.state.tables[original.table].live:
+    if not model.state.readable(original):
         raise Refused("stale")
     if any(s.live and s.name == name for s in model.state.streams.values()):
         raise Refused("name taken")
@@ -251,7 +248,7 @@ def add_consumer(model: Model, name: str, consumer: str, at: int | str = "BASE")
     head = model.state.heads[stream.table]
     if stream.shared:
         raise Refused("shared")
-    if not model.state.tables[stream.table].live:
+    if not model.state.readable(stream):
         raise Refused("stale")
     if any(c.name == consumer for c in registered(model.state, stream)):
         raise Refused("name taken")
@@ -299,7 +296,7 @@ def consume(
     `into` names a table (a TABLE consumer, or the one of a SHARED stream), `client` a program.
     """
     stream = find(tx.snapshot, name)
-    if not tx.snapshot.tables[stream.table].live:
+    if not tx.snapshot.readable(stream):
         raise Refused("stale")
     if stream.shared and client is not None:
         raise Refused("shared")

@@ -16,7 +16,7 @@ def create_table(
 ) -> Table:
     """CREATE [OR REPLACE] TABLE; a replaced table is dropped in the same commit."""
     old = [t for t in model.state.tables.values() if t.live and t.name == name]
-    if old and not replaces:
+    if model.state.taken(name) and not (old and replaces):
         raise Refused("name taken")
     made = tuple(Column(n + 1, column) for n, column in enumerate(columns))
     keys = tuple(column.id for column in made if column.name in key)
@@ -43,7 +43,7 @@ def drop_table(model: Model, name: str) -> None:
 
 def undrop_table(model: Model, name: str) -> None:
     """UNDROP TABLE: the one of that name that was dropped last, with its consumers."""
-    if any(table.live and table.name == name for table in model.state.tables.values()):
+    if model.state.taken(name):
         raise Refused("name taken")
     dropped = [table for table in model.state.tables.values() if table.name == name]
     if not dropped:
@@ -64,7 +64,7 @@ def undrop_table(model: Model, name: str) -> None:
 def rename_table(model: Model, name: str, to: str) -> None:
     """ALTER TABLE .. RENAME TO: streams and consumers hold on to the table's id."""
     table = model.state.table(name)
-    if any(other.live and other.name == to for other in model.state.tables.values()):
+    if model.state.taken(to):
         raise Refused("name taken")
     model.record(definitions=[replace(table, name=to)])
 
@@ -81,7 +81,7 @@ def clone_table(model: Model, name: str, source: str, version: int | None = None
     It takes over the watermarks of streams into the original, as of the cloned place.
     """
     original = model.state.table(source)
-    if any(table.live and table.name == name for table in model.state.tables.values()):
+    if model.state.taken(name):
         raise Refused("name taken")
     place = model.state
     if version is not None and version != model.state.heads[original.id]:

@@ -16,6 +16,7 @@ from model import (
     Stream,
     Table,
     Value,
+    View,
     key_of,
     shown,
 )
@@ -138,6 +139,9 @@ class Tx:
             consumer = self._consumer(window)
             moved = now.changed[Stream, consumer.stream] > self.snapshot.sequence
             if moved or now.changed.get((Consumer, consumer.id), 0) > self.snapshot.sequence:
+                return "definition"
+            seen = self.snapshot.streams[consumer.stream].view
+            if seen is not None and now.changed[View, seen] > self.snapshot.sequence:
                 return "definition"
             if not window.registers and now.marks[window.consumer] != window.start:
                 return "watermark"

@@ -11,17 +11,24 @@ from pathlib import Path
 import model_rewind
 import model_streams
 import model_tables
+import model_views
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from model_rewind import Ask
 from model_streams import Options
 from model_transaction import Tx as ModelTx
 from model_transaction import every, where
+from support_lens import least_view
 from support_pair import Consumption, Pair, row_of
 
 from headwater.ops.api_transaction import Tx
+from headwater.producer import ddl_views
+from headwater.producer.names import find_table, find_view
+from headwater.producer.transaction import Transaction
 
 TABLES = st.sampled_from(["a", "b", "c", "t", "u"])
+# A table may be renamed to `c`, a view too.
+VIEWS = st.sampled_from(["c", "w"])
 STREAMS = st.sampled_from(["r", "s"])
 CLIENTS = st.sampled_from(["x", "y"])
 SLOTS = st.sampled_from([None, None, 1, 2])
@@ -41,6 +48,8 @@ class Machine(RuleBasedStateMachine):
         for name, key in (("a", ["id"]), ("b", []), ("t", []), ("u", ["id"])):
             self.create_table(name, key)
         self.create_stream("s", "a", "ALL", False, False, None)
+        self.create_view("w", "a", 3, ("id", "v"), replaces=False)
+        self.create_stream("r", "w", "ALL", False, False, None)
 
     durable = False
 
@@ -186,11 +195,55 @@ class Machine(RuleBasedStateMachine):
             lambda: self.pair.db.table(name).drop_column(column),
         )
 
+    # Views
+
+    @rule(
+        name=VIEWS,
+        on=TABLES,
+        least=KEYS,
+        shows=st.sampled_from([("id", "v"), ("id",), ("v", "id", "w")]),
+        replaces=st.booleans(),
+    )
+    def create_view(
+        self, name: str, on: str, least: int, shows: tuple[str, ...], *, replaces: bool
+    ) -> None:
+        def create(tx: Transaction) -> None:
+            spec = least_view(find_table(tx.catalog, on).id, "v", least, shows)
+            ddl_views.create_view(tx, name, spec, or_replace=replaces)
+
+        self.pair.both(
+            lambda: model_views.create_view(
+                self.pair.model, name, on, least, shows, replaces=replaces
+            ),
+            lambda: self.pair.db.session.define(create),
+        )
+
+    @rule(name=VIEWS)
+    def drop_view(self, name: str) -> None:
+        def drop(tx: Transaction) -> None:
+            ddl_views.drop_view(tx, find_view(tx.catalog, name))
+
+        self.pair.both(
+            lambda: model_views.drop_view(self.pair.model, name),
+            lambda: self.pair.db.session.define(drop),
+        )
+
+    @rule(name=VIEWS, to=VIEWS | TABLES)
+    def rename_view(self, name: str, to: str) -> None:
+        def rename(tx: Transaction) -> None:
+            ddl_views.rename_view(tx, find_view(tx.catalog, name), to)
+
+        if name != to:
+            self.pair.both(
+                lambda: model_views.rename_view(self.pair.model, name, to),
+                lambda: self.pair.db.session.define(rename),
+            )
+
     # Streams
 
     @rule(
         name=STREAMS,
-        on=TABLES,
+        on=TABLES | VIEWS,
         capture=st.sampled_from(["ALL", "ALL", "NET", "INSERT ONLY"]),
         shared=st.booleans(),
         initial=st.booleans(),

@@ -21,6 +21,7 @@ from model_rewind import Ask, Plan
 from model_transaction import Tx as ModelTx
 from model_transaction import autocommit
 from support_clock import Clock
+from support_lens import least_lens
 
 import headwater
 from headwater.consumers.backlog import backlog, has_data, lag
@@ -86,7 +87,9 @@ class Pair:
 
     def connect(self) -> Database:
         target = "memory:pair" if self.path is None else self.path
-        return headwater.connect(target, clock=self.clock, actor="pair")
+        db = headwater.connect(target, clock=self.clock, actor="pair")
+        db.session.lenses = least_lens
+        return db
 
     # Commands
 
@@ -317,14 +320,18 @@ def compare_stream(pair: Pair, stream: Stream, times: list[int]) -> None:
         assert [position(view, one) for one in readers] == marks
         for one, reader in zip(known, readers, strict=True):
             compare_moves(pair, one, list(history(view, real, reader)))
-        if not state.tables[stream.table].live:
+        assert (real.view is None) == (stream.view is None)
+        if not state.readable(stream):
             assert why_stale(view.catalog, real)
             return
         assert not why_stale(view.catalog, real)
         head = state.heads[stream.table]
+        reading = ReadOptions(
+            more_metadata=True, lens=pair.db.session.lens(view.catalog, real), batch_rows=3
+        )
         for start in {streams.lowest(state, stream), *marks}:
             end = streams.end_of(model, stream, start, head, (None, None))
-            found = read(view, real, Window(start, end), ReadOptions(more_metadata=True))
+            found = read(view, real, Window(start, end), reading)
             shown = streams.read(model, stream, start, end)
             compare_rows(pair, view, stream.table, shown, list(found), times)
             told = lag(view, real, start, times[-1])

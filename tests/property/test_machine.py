@@ -49,6 +49,10 @@ class Chooser:
     def source(self) -> str:
         return self.pick(["a"] * 6 + [self.table()])
 
+    def view(self) -> str:
+        live = [view.name for view in self.pair.model.state.views.values() if view.live]
+        return self.pick([*live * 4, "c", "w"])
+
     def target(self) -> str:
         return self.pick(["t", "u"] * 3 + [self.table()])
 
@@ -118,11 +122,23 @@ COMMANDS: dict[str, tuple[int, Draw]] = {
     ),
     "add_column": (1, lambda c: {"name": c.table(), "column": c.pick(["w", "v"]), "fill": c.key()}),
     "drop_column": (1, lambda c: {"name": c.table(), "column": c.pick(["w", "w", "v"])}),
+    "create_view": (
+        2,
+        lambda c: {
+            "name": c.pick(["w", "w", "c"]),
+            "on": c.source(),
+            "least": c.key(),
+            "shows": c.pick([("id", "v"), ("id",), ("v", "id", "w")]),
+            "replaces": c.yes(),
+        },
+    ),
+    "drop_view": (1, lambda c: {"name": c.view()}),
+    "rename_view": (1, lambda c: {"name": c.view(), "to": c.pick(["w", "c", "t"])}),
     "create_any_stream": (
-        3,
+        4,
         lambda c: {
             "name": c.pick(["r", "s"]),
-            "on": c.source(),
+            "on": c.pick([c.source(), c.source(), c.view()]),
             "capture": c.pick(["ALL", "NET", "INSERT ONLY"]),
             "shared": c.yes(0.3),
             "initial": c.yes(0.3),

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import headwater
+from headwater.log_store.catalog import ViewColumn
 from headwater.ops.cli import run
+from headwater.producer.ddl_views import ViewSpec, create_view
+from headwater.schemas.types import SqlType
 
 COLUMNS = {"sale_id": "INT", "amount": "DECIMAL(10,2)", "name": "VARCHAR"}
 
@@ -110,6 +113,45 @@ def test_a_time_is_answered_in_utc_and_before_history_is_not_found(command: Comm
     assert (code, out) == (4, "")
     assert "your zone taken" in err
     assert "[E_OUTSIDE_HISTORY]" in err
+
+
+def test_parameters_are_listed_set_and_unset(command: Command) -> None:
+    assert command("parameter", "set", "default_stream_capture", "net")[0] == 0
+    _, out, _ = command("parameter", "ls", "--format", "jsonl")
+    found = {d["name"]: (d["value"], d["default"]) for d in documents(out)}
+    assert found["DEFAULT_STREAM_CAPTURE"] == ("NET", "ALL")
+    assert found["MAX_DATA_EXTENSION_TIME_IN_DAYS"] == ("14", "14")
+    assert command("stream", "create", "net", "--on", "sales")[0] == 0
+    _, out, _ = command("stream", "show", "net", "--format", "jsonl")
+    assert documents(out)[0]["capture"] == "NET"
+    assert command("parameter", "unset", "DEFAULT_STREAM_CAPTURE")[0] == 0
+    code, out, err = command("parameter", "set", "DEFAULT_STREAM_CAPTURE", "some")
+    assert (code, out) == (6, "")
+    assert "cannot be 'some': it is one of ALL, NET, INSERT ONLY [E_PARAMETER]" in err
+    assert command("parameter", "set", "WAREHOUSE_SIZE", "XL")[0] == 4
+
+
+def test_views_are_listed_and_shown_with_their_text(command: Command, shop: Path) -> None:
+    with headwater.connect(shop) as db:
+        spec = ViewSpec(
+            text="SELECT sale_id FROM sales WHERE amount > 100",
+            columns=[ViewColumn("sale_id", SqlType.parse("INT"))],
+            table=db.table("sales").id,
+            comment="the large ones",
+        )
+        db.session.define(lambda tx: create_view(tx, "large", spec))
+        (listed,) = db.views()
+        db.create_stream("l", on="large")
+    assert (listed.name, listed.schema, listed.columns) == ("large", "public", {"sale_id": "INT"})
+    _, out, _ = command("view", "ls", "--format", "jsonl")
+    assert documents(out) == [
+        {"name": "large", "table": "sales", "columns": "sale_id", "comment": "the large ones"}
+    ]
+    code, out, err = command("view", "show", "LARGE")
+    assert (code, out, err) == (0, "column   type\nsale_id  INT\n", f"{spec.text}\n")
+    assert command("view", "show", "small")[0] == 4
+    _, out, _ = command("stream", "show", "l", "--format", "jsonl")
+    assert (documents(out)[0]["table"], documents(out)[0]["view"]) == ("sales", "large")
 
 
 def test_the_streams_are_listed_with_their_state(command: Command) -> None:

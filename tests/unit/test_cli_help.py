@@ -53,6 +53,7 @@ def test_every_command_of_the_plan_is_there() -> None:
     stream = {"ls", "show", "create", "drop", "peek", "tail", "lag", "history"}
     stream |= {"rewind", "advance", "undo", "consumers", "add-consumer", "drop-consumer"}
     expected = {f"table {verb}" for verb in table} | {f"stream {verb}" for verb in stream}
+    expected |= {"view ls", "view show", "parameter ls", "parameter set", "parameter unset"}
     assert set(LEAVES) == expected | {"demo", "import", "doctor", "version"}
 
 
