@@ -65,7 +65,7 @@ class LargeCommits:
             Exception: it failed, whatever the reason, and nothing is left of it.
         """
         versions = {table: a.version for table, a in sequenced.assemblies.items()}
-        self._mark(keys.META_STAGING, sequenced.row.sequence, versions)
+        mark_staging(self._store, sequenced.row.sequence, versions)
         try:
             made = [self._stage_table(sequenced, table, each) for table in sequenced.assemblies]
             failpoint("large.staged")
@@ -77,15 +77,10 @@ class LargeCommits:
             raise
         return made
 
-    def _mark(self, name: bytes, sequence: int, versions: Mapping[int, int]) -> None:
-        batch = self._store.batch()
-        batch.put("meta", name, _pack(sequence, versions))
-        self._store.write(batch)
-
     def _stage_table(self, sequenced: Sequenced, table: int, each: Each | None) -> VersionRow:
         assembly = sequenced.assemblies[table]
         chunks = ChunkWriter(assembly.schema_id)
-        pieces = _Pieces(self._store)
+        pieces = Pieces(self._store)
 
         def put(values: Iterable[bytes]) -> None:
             for value in values:
@@ -118,8 +113,7 @@ class LargeCommits:
         versions = {row.table: row.version for row in made}
         rocks = self._store.batch()
         chain = put_commit(rocks, sequenced, batch.catalog, made, self._live.chain)
-        rocks.delete("meta", keys.META_STAGING)
-        rocks.put("meta", keys.META_REDO, _pack(sequenced.row.sequence, versions))
+        put_redo(rocks, sequenced.row.sequence, versions)
         return rocks, chain
 
     def finish(self, rocks: WriteBatch, batch: Batch, made: list[VersionRow]) -> None:
@@ -135,14 +129,27 @@ class LargeCommits:
             prefix = stored_prefix(row.version, row.schema_id)
             apply(self._store, row.table, prefix, batch.tables[row.table])
         failpoint("large.redone")
-        _forget_redo(self._store, made[0].sequence)
+        forget_redo(self._store, made[0].sequence)
 
     def settle_leftovers(self) -> None:
         """Drop what was staged and never published; finish what was published."""
         settle_leftovers(self._store)
 
 
-class _Pieces:
+def mark_staging(store: Store, sequence: int, versions: Mapping[int, int]) -> None:
+    """Name the versions whose events are written from here on without being published."""
+    batch = store.batch()
+    batch.put("meta", keys.META_STAGING, _pack(sequence, versions))
+    store.write(batch)
+
+
+def put_redo(batch: WriteBatch, sequence: int, versions: Mapping[int, int]) -> None:
+    """Publish what was staged; its current rows are to follow."""
+    batch.delete("meta", keys.META_STAGING)
+    batch.put("meta", keys.META_REDO, _pack(sequence, versions))
+
+
+class Pieces:
     """Writes batches of a bounded size one after the other."""
 
     def __init__(self, store: Store, passed: str = "") -> None:
@@ -163,7 +170,7 @@ class _Pieces:
 
 def apply(store: Store, table: int, prefix: bytes, segments: Iterable[Segment]) -> None:
     """Current rows and keys after a run of changes, in pieces; can be repeated."""
-    pieces = _Pieces(store, "large.mid_redo")
+    pieces = Pieces(store, "large.mid_redo")
     for segment in segments:
         for part in _parts(segment):
             put_state(pieces.batch, table, prefix, part)
@@ -207,7 +214,7 @@ def settle_leftovers(store: Store, *, redone: str = "") -> None:
         redo(store, catalog, table, version)
     if redone:
         failpoint(redone)
-    _forget_redo(store, sequence)
+    forget_redo(store, sequence)
 
 
 def redo(store: Store, catalog: Catalog, table: int, version: int) -> None:
@@ -274,7 +281,8 @@ def drop_staged(store: Store) -> None:
     store.write(batch)
 
 
-def _forget_redo(store: Store, sequence: int) -> None:
+def forget_redo(store: Store, sequence: int) -> None:
+    """Note that the current rows of a published commit are all there."""
     batch = store.batch()
     batch.delete("meta", keys.META_REDO)
     # So large a commit is not read again at each open.

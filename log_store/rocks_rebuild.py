@@ -16,7 +16,7 @@ import numpy as np
 
 from headwater.log_store import rocks_keys as keys
 from headwater.log_store.catalog import Catalog, TableObject
-from headwater.log_store.chain import GENESIS, ChainDigest
+from headwater.log_store.chain import ChainDigest
 from headwater.log_store.changes import Columns
 from headwater.log_store.encoding import (
     CommitExtras,
@@ -42,6 +42,7 @@ from headwater.log_store.rocks_state import (
 )
 from headwater.log_store.rocks_store import Pair, Store, StoreSettings
 from headwater.log_store.rocks_verify import verify_commits
+from headwater.log_store.sequencing import first_version
 from headwater.schemas.events import as_offsets
 
 # Families that follow from the others, with the keys of each that do.
@@ -106,7 +107,7 @@ def derive(source: Source, into: Store, sequence: int) -> None:
     heads: dict[int, VersionRow] = {}
     for place, time_us, event in catalog_events(source, sequence):
         if isinstance(event.value, TableObject) and event.value.id not in heads:
-            heads[event.value.id] = _created(event.value, place, time_us)
+            heads[event.value.id] = first_version(event.value, place, time_us)
             _put_version(into, heads[event.value.id])
     start, end = keys.commit_key(1), keys.commit_key(sequence + 1)
     for key, value in _pairs(source, "commits", start, end):
@@ -116,11 +117,6 @@ def derive(source: Source, into: Store, sequence: int) -> None:
             head = _derive_version(source, into, catalog, heads[table_id], row, extras)
             heads[table_id] = head
             _put_version(into, head)
-
-
-def _created(table: TableObject, sequence: int, time_us: int) -> VersionRow:
-    schema_id = table.schema.schema_id
-    return VersionRow(table.id, 0, sequence, time_us, Counts(), 0, 1, schema_id, GENESIS)
 
 
 def _put_version(into: Store, row: VersionRow) -> None:

@@ -350,7 +350,7 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         epoch,
     )
     audit = [AuditRow(place, time_us, batch.actor, what, detail) for what, detail in batch.audit]
-    marks = _watermarks(moved, row) if moved else []
+    marks = watermarks_of(moved, row) if moved else []
     return Sequenced(row, catalog, marks, audit, list(created.values()), assemblies)
 
 
@@ -366,10 +366,14 @@ def _created(batch: Batch, latest: Latest, place: int, time_us: int) -> dict[int
         if isinstance(value, TableObject) and latest.catalog.get("table", value.id) is None:
             if any(getattr(of, "topic", None) == value.topic for of in latest.catalog.all("table")):
                 raise WriteConflict("topic", value.topic, "was taken")
-            created[value.id] = VersionRow(
-                value.id, 0, place, time_us, Counts(), 0, 1, value.schema.schema_id, GENESIS
-            )
+            created[value.id] = first_version(value, place, time_us)
     return created
+
+
+def first_version(table: TableObject, place: int, time_us: int) -> VersionRow:
+    """v0 of a table, made by the commit that creates it."""
+    schema_id = table.schema.schema_id
+    return VersionRow(table.id, 0, place, time_us, Counts(), 0, 1, schema_id, GENESIS)
 
 
 def _namespace(catalog: Catalog, table: TableObject) -> str:
@@ -391,7 +395,7 @@ def _moved(move: Move, latest: Latest, versions: dict[int, int]) -> Moved:
     return Moved(move, versions.get(move.target, before))
 
 
-def _watermarks(moved: Sequence[Moved], row: CommitRow) -> list[Watermark]:
+def watermarks_of(moved: Sequence[Moved], row: CommitRow) -> list[Watermark]:
     """Where each moved consumer stands after the commit."""
     last = {one.move.consumer: one for one in moved}
     return [

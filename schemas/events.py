@@ -23,6 +23,8 @@ from headwater.schemas.types import Row
 
 _FEW: Final = 200  # below this many, row by row is faster than column by column
 ROW_ID: Final = NUMBERS.index("row_id")
+PAIR: Final = NUMBERS.index("pair_seq")
+PLACE: Final = NUMBERS.index("txId")
 
 Offsets = npt.NDArray[np.int64] | bytes | memoryview | Sequence[int]
 
@@ -73,19 +75,24 @@ def read_events(
 class EventImages:
     """Events with their images and keys as bytes: what rebuilds state from the log.
 
-    Images and keys are null where an event has no such side; keys are None in a table without one.
+    Images and keys are null where an event has no such side; keys are None in a table without one,
+    and where they were not asked for. `pair_seqs` and `sequences` are as in `Events`.
     """
 
     ops: npt.NDArray[np.uint8]
     row_ids: npt.NDArray[np.int64]
     versions: npt.NDArray[np.int64]
+    pair_seqs: npt.NDArray[np.int64]
+    sequences: npt.NDArray[np.int64]
     before: pa.BinaryArray
     after: pa.BinaryArray
     old_keys: pa.BinaryArray | None
     new_keys: pa.BinaryArray | None
 
 
-def event_images(schema: TableSchema, data: bytes, offsets: Offsets) -> EventImages:
+def event_images(
+    schema: TableSchema, data: bytes, offsets: Offsets, *, with_keys: bool = True
+) -> EventImages:
     """The same events as `read_events` reads, with images and keys as they stand.
 
     Raises:
@@ -99,6 +106,9 @@ def event_images(schema: TableSchema, data: bytes, offsets: Offsets) -> EventIma
     for side in (0, 1):
         held = [part.images(part.sides[side]) for part in parts]
         images.append(cast(pa.BinaryArray, arrow.joined(held, arrow.BINARY)))
+        if not with_keys:
+            keys.append(None)
+            continue
         table = table_of(schema, [c for part in parts if (c := part.sides[side].columns)])
         found = codec(schema).keys_columns(table)
         keys.append(None if found is None else _spread(found, images[side]))
@@ -106,6 +116,8 @@ def event_images(schema: TableSchema, data: bytes, offsets: Offsets) -> EventIma
         ops=numbers[OP].astype(np.uint8),
         row_ids=numbers[ROW_ID],
         versions=numbers[0],
+        pair_seqs=numbers[PAIR],
+        sequences=numbers[PLACE],
         before=images[0],
         after=images[1],
         old_keys=keys[0],
