@@ -10,7 +10,7 @@
 NET stands in netting.py; it makes the same `Changes`, and `stream_rows` turns either into rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,9 @@ import pyarrow as pa
 
 from headwater.log_store.catalog import Capture
 from headwater.log_store.records import OP_DELETE, OP_INSERT, OP_SNAPSHOT
-from headwater.log_store.replay import I64, is_range
+from headwater.log_store.replay import I64, Mask, is_range
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Chunks, Column
 from headwater.schemas.events import Events
 
 ACTION: Final = "METADATA$ACTION"
@@ -32,6 +34,8 @@ TRANSACTION_ID: Final = "METADATA$TRANSACTION_ID"
 # In this order after the table's columns; the second three only where they are asked for.
 METADATA: Final = (ACTION, ISUPDATE, ROW_ID)
 MORE_METADATA: Final = (VERSION, COMMIT_TIMESTAMP, TRANSACTION_ID)
+
+_ACTIONS: Final = arrow.array(["INSERT", "DELETE"], arrow.STRING)
 
 # The images that changes of a key left behind, asked for by event_seq, rising over a window.
 Earlier = Callable[[I64], pa.Table]
@@ -130,56 +134,90 @@ def _paired(events: Events, every: Changes, halves: I64, earlier: Earlier) -> Ch
     )
 
 
-def stream_rows(changes: Changes, commit_ids: CommitIds | None = None) -> pa.Table:
-    """Changes as rows of a stream: the table's columns, then METADATA$ACTION, ISUPDATE, ROW_ID.
+def stream_rows(
+    changes: Changes, names: Sequence[str] | None = None, commit_ids: CommitIds | None = None
+) -> pa.Table:
+    """Changes as rows of a stream; one with both images is a DELETE row, then an INSERT row.
 
-    A change with both images is a DELETE row immediately followed by an INSERT row. With
-    `commit_ids` METADATA$VERSION, COMMIT_TIMESTAMP and TRANSACTION_ID follow.
+    `names` are the columns wanted, in their order: the table's, and those of `METADATA` and
+    `MORE_METADATA`; None for the table's, then `METADATA`. METADATA$TRANSACTION_ID needs
+    `commit_ids`.
     """
-    gone, made = changes.before_at >= 0, changes.after_at >= 0
-    counts = gone.astype(np.int64) + made
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    starts = ends - counts
-    rows = np.empty(total, dtype=np.int64)
-    deleted = np.zeros(total, dtype=np.int64)
-    rows[starts[gone]] = changes.before_at[gone]
-    deleted[starts[gone]] = 1
-    rows[(ends - 1)[made]] = changes.before.num_rows + changes.after_at[made]
-    change = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-
-    data = _images(changes, rows, total, bool(gone.any()))
-    made_rows = (
-        data.append_column(ACTION, pa.array(["INSERT", "DELETE"], type=pa.string()).take(deleted))
-        .append_column(ISUPDATE, pa.array((gone & made)[change], type=pa.bool_()))
-        .append_column(ROW_ID, pa.array(changes.row_ids[change], pa.int64()).cast(pa.string()))
-    )
-    if commit_ids is None:
-        return made_rows
-    times = pa.array(changes.times_us[change], type=pa.timestamp("us", tz="UTC"))
-    return (
-        made_rows.append_column(VERSION, pa.array(changes.versions[change], type=pa.int64()))
-        .append_column(COMMIT_TIMESTAMP, times)
-        .append_column(TRANSACTION_ID, _transactions(changes.sequences[change], commit_ids))
-    )
+    wanted = [*changes.after.column_names, *METADATA] if names is None else names
+    rows = _Rows.of(changes)
+    data = _images(changes, rows, [name for name in wanted if name not in _MADE])
+    columns: dict[str, Chunks] = dict(zip(data.column_names, data.columns, strict=True))
+    for name in wanted:
+        if name in _MADE:
+            column = _MADE[name](changes, rows, commit_ids)
+            columns[name] = arrow.chunked([column], column.type)
+    shape = pa.schema([(name, columns[name].type) for name in wanted])
+    return arrow.table([columns[name] for name in wanted], shape)
 
 
-def _images(changes: Changes, rows: I64, total: int, deletes: bool) -> pa.Table:
-    """The images of a stream's rows, taken from those before and those after."""
-    if not deletes:
-        after_at = rows - changes.before.num_rows
-        if total == changes.after.num_rows and is_range(after_at):
-            return changes.after
-        return changes.after.take(after_at)
-    both = pa.concat_tables([changes.before, changes.after])
-    return both.combine_chunks().take(rows)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """n rows of a stream: of which change each is, which of its images, and where that stands.
+
+    `image` counts through the images before, then through those after.
+    """
+
+    change: I64
+    deleted: I64
+    image: I64
+    paired: Mask
+
+    @classmethod
+    def of(cls, changes: Changes) -> "_Rows":
+        gone, made = changes.before_at >= 0, changes.after_at >= 0
+        counts = gone.astype(np.int64) + made
+        ends = np.cumsum(counts)
+        total = int(ends[-1]) if len(ends) else 0
+        starts = ends - counts
+        image = np.empty(total, dtype=np.int64)
+        deleted = np.zeros(total, dtype=np.int64)
+        image[starts[gone]] = changes.before_at[gone]
+        deleted[starts[gone]] = 1
+        image[(ends - 1)[made]] = changes.before.num_rows + changes.after_at[made]
+        change = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+        return cls(change, deleted, image, gone & made)
 
 
-def _transactions(sequences: I64, commit_ids: CommitIds) -> pa.StringArray:
+def _transactions(changes: Changes, rows: _Rows, commit_ids: CommitIds | None) -> Column:
     """The commit id of each row, looked up once per commit."""
-    places, index = np.unique(sequences, return_inverse=True)
-    ids = pa.array(list(commit_ids(places)), type=pa.string())
-    return ids.take(index.reshape(-1))
+    if commit_ids is None:
+        raise ValueError(f"{TRANSACTION_ID} needs the commits' ids")
+    places, index = np.unique(changes.sequences[rows.change], return_inverse=True)
+    ids = arrow.array(list(commit_ids(places)), arrow.STRING)
+    return arrow.take(ids, index.reshape(-1))
+
+
+# How each METADATA$ column is made.
+_MADE: Final[Mapping[str, Callable[[Changes, _Rows, CommitIds | None], Column]]] = {
+    ACTION: lambda _, rows, __: arrow.take(_ACTIONS, rows.deleted),
+    ISUPDATE: lambda _, rows, __: arrow.array(rows.paired[rows.change], pa.bool_()),
+    ROW_ID: lambda of, rows, _: arrow.convert(
+        arrow.array(of.row_ids[rows.change], arrow.INT64), arrow.STRING
+    ),
+    VERSION: lambda of, rows, _: arrow.array(of.versions[rows.change], arrow.INT64),
+    COMMIT_TIMESTAMP: lambda of, rows, _: arrow.array(
+        of.times_us[rows.change], arrow.timestamp_us("UTC")
+    ),
+    TRANSACTION_ID: _transactions,
+}
+
+
+def _images(changes: Changes, rows: _Rows, names: Sequence[str]) -> pa.Table:
+    """The images of a stream's rows, taken from those before and those after."""
+    before, after = changes.before.select(names), changes.after.select(names)
+    if not names:
+        return after
+    if not bool(rows.deleted.any()):
+        after_at = rows.image - before.num_rows
+        if len(after_at) == after.num_rows and is_range(after_at):
+            return after
+        return after.take(after_at)
+    return pa.concat_tables([before, after]).combine_chunks().take(rows.image)
 
 
 def initial_rows(

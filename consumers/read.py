@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.consumers.captures import (
+    METADATA,
+    MORE_METADATA,
     Changes,
     CommitIds,
     captured_changes,
@@ -25,11 +27,13 @@ from headwater.consumers.windows import Window
 from headwater.log_store.catalog import Capture, StreamObject
 from headwater.log_store.errors import LogDamaged
 from headwater.log_store.port import View
-from headwater.log_store.reader import BATCH_ROWS, read_current
+from headwater.log_store.reader import BATCH_ROWS, Reading, read_current
 from headwater.log_store.records import OP_DELETE
 from headwater.log_store.replay import I64
 from headwater.log_store.snapshots import SnapshotCache, empty_table
 from headwater.log_store.state import snapshot
+from headwater.producer.errors import NotFound
+from headwater.schemas.asked import Asked
 from headwater.schemas.events import Events
 from headwater.schemas.project import project
 from headwater.schemas.tables import TableSchema
@@ -42,6 +46,9 @@ class ReadOptions:
     `more_metadata` adds METADATA$VERSION, COMMIT_TIMESTAMP and TRANSACTION_ID. `schema` is the
     generation to show (a transaction's own ALTER), None for the view's. `cache` holds snapshots.
     `lens` is needed for a stream on a view, and what it shows takes the place of the table's columns.
+    `columns` names the columns to show, in their order, METADATA$ ones among them; of a stream on a
+    table the others are not decoded. None is for all of them, then METADATA$ACTION, ISUPDATE and
+    ROW_ID.
     """
 
     more_metadata: bool = False
@@ -49,6 +56,7 @@ class ReadOptions:
     cache: SnapshotCache | None = None
     batch_rows: int = BATCH_ROWS
     lens: Lens | None = None
+    columns: tuple[str, ...] | None = None
 
 
 PLAIN = ReadOptions()
@@ -59,31 +67,66 @@ def read(
 ) -> Iterator[pa.Table]:
     """The rows of a window in order, in the inner Arrow types of the table's (or view's) columns.
 
-    METADATA$ columns come last. There is no batch without rows, so an empty window gives none.
+    METADATA$ columns come last unless `columns` says otherwise. There is no batch without rows, so
+    an empty window gives none.
 
     Raises:
+        NotFound: there is no such column as was asked for. Nothing was yielded.
         StreamStale: the window starts below the horizon. Nothing was yielded.
         StreamInvalid: the stream is on a view, and no lens was given. Nothing was yielded.
         LogDamaged: at the damaged version; whole batches before it were yielded.
     """
-    commit_ids = _commit_ids(view) if options.more_metadata else None
+    if not window or view.catalog.get("table", stream.table) is None:
+        return  # a table that this transaction makes has nothing to read yet
+    names = _names(stream, _shape(view, stream, options), options)
     for changes in read_changes(view, stream, window, options):
         if len(changes):
-            yield stream_rows(changes, commit_ids)
+            yield stream_rows(changes, names, _commit_ids(view))
 
 
 def empty_rows(view: View, stream: StreamObject, options: ReadOptions = PLAIN) -> pa.Table:
     """No rows, with the columns that `read` gives."""
     none = np.empty(0, dtype=np.int64)
-    glass = _glass(view, stream, options)
-    shape = _images(view, stream, options) if glass is None else glass.empty
+    shape = _shape(view, stream, options)
     changes = Changes(none, none, none, none, none, none, shape, shape)
-    return stream_rows(changes, _commit_ids(view) if options.more_metadata else None)
+    return stream_rows(changes, _names(stream, shape, options), _commit_ids(view))
+
+
+def _shape(view: View, stream: StreamObject, options: ReadOptions) -> pa.Table:
+    """No rows, with all columns that the stream shows before METADATA$."""
+    glass = _glass(view, stream, options)
+    return _images(view, stream, options) if glass is None else glass.empty
+
+
+def _names(stream: StreamObject, shape: pa.Table, options: ReadOptions) -> list[str]:
+    """The columns to show, as they are written. Raises NotFound."""
+    if options.columns is None:
+        more = MORE_METADATA if options.more_metadata else ()
+        return [*shape.column_names, *METADATA, *more]
+    every = (*MORE_METADATA, *METADATA, *reversed(shape.column_names))
+    written = {name.lower(): name for name in every}
+    names = [written.get(said.lower(), "") for said in options.columns]
+    if "" in names:
+        missing = options.columns[names.index("")]
+        raise NotFound("column", missing, f"stream {stream.name} shows none of that name")
+    return names
 
 
 def _images(view: View, stream: StreamObject, options: ReadOptions) -> pa.Table:
     """No images, with the columns of the stream's table."""
     return empty_table(options.schema or view.catalog.table(stream.table).schema)
+
+
+def _asked(view: View, stream: StreamObject, options: ReadOptions) -> Asked:
+    """What of the events is to be decoded."""
+    old = stream.capture is not Capture.INSERT_ONLY
+    # NET compares images in all columns, and which of them a lens looks at only it knows.
+    if options.columns is None or stream.capture is Capture.NET or stream.view is not None:
+        return Asked(before=old)
+    shape = _images(view, stream, options)
+    names = set(_names(stream, shape, options))
+    schema = options.schema or view.catalog.table(stream.table).schema
+    return Asked(frozenset(c.id for c in schema.columns if c.name in names), before=old)
 
 
 def _glass(view: View, stream: StreamObject, options: ReadOptions) -> Glass | None:
@@ -98,7 +141,10 @@ def _glass(view: View, stream: StreamObject, options: ReadOptions) -> Glass | No
 def read_changes(
     view: View, stream: StreamObject, window: Window, options: ReadOptions = PLAIN
 ) -> Iterator[Changes]:
-    """The captured changes of a window, for those who need no rows; see `read`."""
+    """The captured changes of a window, for those who need no rows; see `read`.
+
+    Images have at least the columns asked for.
+    """
     if not window or view.catalog.get("table", stream.table) is None:
         return  # a table that this transaction makes has nothing to read yet
     first = stream.base if window.initial else window.after
@@ -118,24 +164,27 @@ def _captured(
     view: View, stream: StreamObject, window: Window, options: ReadOptions
 ) -> Iterator[Changes]:
     """What ALL or INSERT ONLY takes from the window."""
-    earlier = _EarlierHalves(view, stream.table, options)
-    for events in _events(view, stream.table, window, options):
+    earlier = _EarlierHalves(view, stream, options)
+    for events in _events(view, stream, window, options):
         earlier.begin(int(events.versions[0]))
         yield captured_changes(events, stream.capture, earlier)
 
 
-def _events(view: View, table: int, window: Window, options: ReadOptions) -> Iterator[Events]:
+def _events(
+    view: View, stream: StreamObject, window: Window, options: ReadOptions
+) -> Iterator[Events]:
     """The window's events in the schema that is to be shown."""
-    found = read_current(view, table, window.after, window.upto, batch_rows=options.batch_rows)
-    for events in found:
+    asked = _asked(view, stream, options)
+    reading = Reading(asked, options.batch_rows)
+    for events in read_current(view, stream.table, window.after, window.upto, reading):
         if options.schema is None or events.schema.number == options.schema.number:
             yield events
         else:
             yield replace(
                 events,
                 schema=options.schema,
-                before=project(events.before, events.schema, options.schema),
-                after=project(events.after, events.schema, options.schema),
+                before=project(events.before, events.schema, options.schema, asked),
+                after=project(events.after, events.schema, options.schema, asked),
             )
 
 
@@ -164,7 +213,7 @@ def _net(
     glass: Glass | None,
 ) -> Iterator[Changes]:
     netting = Netting(_images(view, stream, options) if glass is None else glass.empty)
-    for events in _events(view, stream.table, window, options):
+    for events in _events(view, stream, window, options):
         changes = touched(events)
         netting.add(changes if glass is None else glass.seen(changes))
     yield from netting.batches(options.batch_rows)
@@ -178,8 +227,8 @@ class _EarlierHalves:
     lags behind, finds it in bounded memory.
     """
 
-    def __init__(self, view: View, table: int, options: ReadOptions) -> None:
-        self._view, self._table, self._options = view, table, options
+    def __init__(self, view: View, stream: StreamObject, options: ReadOptions) -> None:
+        self._view, self._stream, self._options = view, stream, options
         self._version = 0
         self._lagging: Iterator[Events] = iter(())
         self._seqs: I64 = np.empty(0, dtype=np.int64)
@@ -190,7 +239,7 @@ class _EarlierHalves:
         if version != self._version:
             self._version, self._images = version, None
             window = Window(version - 1, version)
-            self._lagging = _events(self._view, self._table, window, self._options)
+            self._lagging = _events(self._view, self._stream, window, self._options)
 
     def __call__(self, wanted: I64) -> pa.Table:
         parts: list[pa.Table] = []
@@ -213,9 +262,8 @@ class _EarlierHalves:
                 self._seqs = events.event_seqs[halves]
                 self._images = events.before.take(events.before_at[halves])
                 return
-        raise LogDamaged(
-            f"table {self._table}, version {self._version}", "half of a key change is missing"
-        )
+        where = f"table {self._stream.table}, version {self._version}"
+        raise LogDamaged(where, "half of a key change is missing")
 
 
 def _commit_ids(view: View) -> CommitIds:

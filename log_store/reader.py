@@ -6,7 +6,8 @@ were spread over commits.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from headwater.log_store.errors import LogDamaged
 from headwater.log_store.port import View
 from headwater.log_store.records import Block
+from headwater.schemas.asked import EVERYTHING, Asked
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.events import Events, read_events
 from headwater.schemas.project import project
@@ -26,29 +28,40 @@ _BATCH_BYTES = 32 << 20
 _ONE_EVENT = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of each event is decoded, and about how many events make a batch."""
+
+    asked: Asked = EVERYTHING
+    batch_rows: int = BATCH_ROWS
+
+
+WHOLE: Final = Reading()
+
+
 def read_window(
-    view: View, table: int, after: int, upto: int, *, batch_rows: int = BATCH_ROWS
+    view: View, table: int, after: int, upto: int, reading: Reading = WHOLE
 ) -> Iterator[Events]:
     """The events of (after, upto], in order, each batch in the schema it was written with.
 
-    A batch has about `batch_rows` events, may span versions, and holds one schema; a version may
+    A batch has about as many events as asked, may span versions, and holds one schema; a version may
     span batches. Nothing is read before the first batch is asked for.
 
     Raises:
         LogDamaged: at the damaged version; whole batches before it were yielded.
     """
     of = view.catalog.table(table)
-    for run in _runs(view.blocks(table, after, upto), batch_rows):
+    for run in _runs(view.blocks(table, after, upto), reading.batch_rows):
         offsets, data = _joined(run)
         try:
-            yield read_events(of.schema_of(run[0].schema_id), data, offsets)
+            yield read_events(of.schema_of(run[0].schema_id), data, offsets, reading.asked)
         except (EventUnreadable, KeyError) as error:
             where = f"table {table}, versions {run[0].version} to {run[-1].version}"
             raise LogDamaged(where, str(error)) from error
 
 
 def read_current(
-    view: View, table: int, after: int, upto: int, *, batch_rows: int = BATCH_ROWS
+    view: View, table: int, after: int, upto: int, reading: Reading = WHOLE
 ) -> Iterator[Events]:
     """The events of (after, upto] with their images in the table's current schema.
 
@@ -58,15 +71,16 @@ def read_current(
         LogDamaged: at the damaged version; whole batches before it were yielded.
     """
     current = view.catalog.table(table).schema
-    for events in read_window(view, table, after, upto, batch_rows=batch_rows):
+    asked = reading.asked
+    for events in read_window(view, table, after, upto, reading):
         if events.schema.number == current.number:
             yield events
         else:
             yield replace(
                 events,
                 schema=current,
-                before=project(events.before, events.schema, current),
-                after=project(events.after, events.schema, current),
+                before=project(events.before, events.schema, current, asked),
+                after=project(events.after, events.schema, current, asked),
             )
 
 

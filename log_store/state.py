@@ -15,7 +15,7 @@ import pyarrow as pa
 from headwater.log_store.catalog import TableObject
 from headwater.log_store.errors import LogDamaged, OutsideHistory
 from headwater.log_store.port import View
-from headwater.log_store.reader import read_current
+from headwater.log_store.reader import Reading, read_current
 from headwater.log_store.records import ScanBlock, Stored
 from headwater.log_store.replay import I64, Fold, Images, overlaid, same_rows
 from headwater.log_store.snapshots import (
@@ -25,6 +25,7 @@ from headwater.log_store.snapshots import (
     kept_snapshot,
     no_rows,
 )
+from headwater.schemas.asked import Asked
 from headwater.schemas.events import Events
 from headwater.schemas.images import codec
 from headwater.schemas.project import project
@@ -185,7 +186,8 @@ def replayed(view: View, base: Snapshot, wanted: int) -> Snapshot:
     forward = base.version < wanted
     fold = Fold(base.data.slice(0, 0), last=forward)
     low, high = sorted((base.version, wanted))
-    for events in read_current(view, base.table, low, high):
+    reading = Reading(Asked(before=not forward, after=forward))
+    for events in read_current(view, base.table, low, high, reading):
         fold.add(_afters(events) if forward else _befores(events))
     images = fold.images()
     row_ids, data, origin, new = overlaid(base.row_ids, base.data, images)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow import Chunks, Column
+from headwater.schemas.tables import Column as TableColumn
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Kind, Plain, Row, SqlType
 
@@ -16,7 +17,12 @@ _WHOLE_KINDS = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP_NTZ})
 
 def arrow_schema(schema: TableSchema) -> pa.Schema:
     """The inner Arrow schema of a table's rows; every field may be null, as in Avro."""
-    return pa.schema([pa.field(c.name, c.type.arrow) for c in schema.columns])
+    return arrow_schema_of(schema.columns)
+
+
+def arrow_schema_of(columns: Sequence[TableColumn]) -> pa.Schema:
+    """The inner Arrow schema of some columns."""
+    return pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
 
 
 def whole_type(type_: SqlType) -> pa.DataType | None:

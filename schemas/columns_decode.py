@@ -112,6 +112,21 @@ class Cursor:
         self.fail(self.at > self.ends, "the bytes end too soon")
         return unzigzag(z)
 
+    def skip(self, size: int) -> None:
+        """So many bytes of each."""
+        self.fail(self.ends - self.at < size, "the bytes end too soon")
+        self.at = self.at + size
+
+    def skip_longs(self) -> None:
+        """An Avro long of each, of which only the length is looked at."""
+        stop = ~self.eights() & _TOPS
+        low = stop & (~stop + _U64(1))
+        sizes = (np.bitwise_count(low ^ (low - _U64(1))) >> 3).astype(np.int64)
+        if not bool(stop.all()):
+            self._long_longs(np.flatnonzero(stop == 0), np.zeros(len(sizes), np.uint64), sizes)
+        self.at = self.at + sizes
+        self.fail(self.at > self.ends, "the bytes end too soon")
+
     def _long_longs(self, rows: Whole, z: Words, sizes: Whole) -> None:
         """The varints of nine and ten bytes, written into z and sizes."""
         at = self.at[rows]
@@ -147,13 +162,39 @@ class Cursor:
         return present
 
 
-def read_columns(fields: Sequence[WireField], cursor: Cursor) -> list[Column]:
-    """The columns of records, the cursor left behind them.
+def read_columns(
+    fields: Sequence[WireField], cursor: Cursor, wanted: Sequence[bool] | None = None
+) -> list[Column]:
+    """The columns of records, the cursor left behind them; only those `wanted`, if it is given.
 
     Raises:
-        Malformed: a record is not of these fields.
+        Malformed: a record is not of these fields. Of a field that is not wanted only the lengths
+            are looked at.
     """
-    return [_read(field, cursor) for field in fields]
+    columns: list[Column] = []
+    for at, field in enumerate(fields):
+        if wanted is None or wanted[at]:
+            columns.append(_read(field, cursor))
+        else:
+            _pass(field, cursor)
+    return columns
+
+
+def _pass(field: WireField, cursor: Cursor) -> None:
+    """Moves a cursor behind a field, whatever its value."""
+    present = cursor.branches() if field.optional else None
+    part, chosen = _some(cursor, None if present is None or bool(present.all()) else present)
+    if len(part):
+        match field.form:
+            case Form.LONG:
+                part.skip_longs()
+            case Form.DOUBLE:
+                part.skip(8)
+            case Form.BOOLEAN:
+                part.skip(1)
+            case Form.STRING | Form.BYTES | Form.DECIMAL:
+                part.spans()
+    _back(cursor, part, chosen)
 
 
 def _read(field: WireField, cursor: Cursor) -> Column:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from headwater.schemas.arrow import Bytes, Column, Flags, Whole
+from headwater.schemas.asked import EVERYTHING, Asked
 from headwater.schemas.columns_decode import (
     Cursor,
     Malformed,
@@ -53,8 +54,8 @@ class Part:
         return gather(self.data, side.starts, side.ends, ~side.present)
 
 
-def read_part(schema: TableSchema, data: bytes, places: Whole) -> Part:
-    """The events between these places in `data`, decoded.
+def read_part(schema: TableSchema, data: bytes, places: Whole, asked: Asked = EVERYTHING) -> Part:
+    """The events between these places in `data`, decoded as far as asked.
 
     Raises:
         EventUnreadable: one is no event of the schema; the position is in `data`.
@@ -63,8 +64,9 @@ def read_part(schema: TableSchema, data: bytes, places: Whole) -> Part:
     part = padded(data, base, int(places[-1]))
     cursor = Cursor(part, places[:-1] - base, places[1:] - base)
     try:
-        before = _read_side(schema, cursor)
-        after = _read_side(schema, cursor)
+        wanted, nothing = asked.flags(schema), (False,) * len(schema.columns)
+        before = _read_side(schema, cursor, wanted if asked.before else nothing)
+        after = _read_side(schema, cursor, wanted if asked.after else nothing)
         numbers = read_tails(part, cursor.at, cursor.ends)
         has = 4 + 2 * before.present.astype(np.uint8) + after.present
         wanted = _WANTED[numbers[OP]]
@@ -74,16 +76,17 @@ def read_part(schema: TableSchema, data: bytes, places: Whole) -> Part:
     return Part(part, numbers, (before, after))
 
 
-def _read_side(schema: TableSchema, cursor: Cursor) -> Side:
+def _read_side(schema: TableSchema, cursor: Cursor, wanted: tuple[bool, ...]) -> Side:
+    fields = codec(schema).fields
     present = cursor.branches()
     starts = cursor.at
     if not bool(present.any()):
         return Side(present, [], starts, starts)
     if bool(present.all()):
-        return Side(present, read_columns(codec(schema).fields, cursor), starts, cursor.at)
+        return Side(present, read_columns(fields, cursor, wanted), starts, cursor.at)
     chosen = np.flatnonzero(present)
     part = cursor.part(chosen)
-    columns = read_columns(codec(schema).fields, part)
+    columns = read_columns(fields, part, wanted)
     ends = starts.copy()
     ends[chosen] = part.at
     cursor.at = ends

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow import Whole
-from headwater.schemas.arrow_plain import to_table
+from headwater.schemas.arrow_plain import to_array, to_table
+from headwater.schemas.asked import EVERYTHING, Asked
 from headwater.schemas.columns_events_read import Part, read_part
 from headwater.schemas.columns_tails import OP
 from headwater.schemas.errors import EventUnreadable
@@ -35,7 +36,7 @@ class Events:
 
     `pair_seqs` is 0 where an event is no half of a key change. `sequences` are places in the commit
     sequence, `times_us` commit times. `before_at` and `after_at` say which row of `before` and
-    `after` an event's image is, -1 for none.
+    `after` an event's image is, -1 for none; these hold the columns that were asked for.
     """
 
     schema: TableSchema
@@ -56,19 +57,18 @@ class Events:
 
 
 def read_events(
-    schema: TableSchema, data: bytes, offsets: Offsets, *, images: bool = True
+    schema: TableSchema, data: bytes, offsets: Offsets, asked: Asked = EVERYTHING
 ) -> Events:
     """The events at `data[offsets[i]:offsets[i + 1]]`, bare envelopes of one generation.
 
-    Without `images` the tables are empty and every `_at` is -1.
-
     Raises:
-        EventUnreadable: a message is no event of this schema; the position is in `data`.
+        EventUnreadable: a message is no event of this schema; the position is in `data`. What was
+            not asked for may pass.
     """
     places = as_offsets(offsets, len(data))
     if len(places) <= _FEW:
-        return read_by_rows(schema, data, places, images=images)
-    return read_by_columns(schema, data, places, images=images)
+        return read_by_rows(schema, data, places, asked)
+    return read_by_columns(schema, data, places, asked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +156,9 @@ def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:
     return places
 
 
-def read_by_rows(schema: TableSchema, data: bytes, places: Whole, *, images: bool = True) -> Events:
+def read_by_rows(
+    schema: TableSchema, data: bytes, places: Whole, asked: Asked = EVERYTHING
+) -> Events:
     """`read_events`, event by event through generated Python: for few."""
     read = codec(schema).read_at
     tails: list[Tail] = []
@@ -167,18 +169,28 @@ def read_by_rows(schema: TableSchema, data: bytes, places: Whole, *, images: boo
     bounds = places.tolist()
     for start, end in pairwise(bounds):
         old, new, tail = _read_event(read, bytes(data[start:end]), start)
-        before_at.append(len(before) if old is not None and images else -1)
-        after_at.append(len(after) if new is not None and images else -1)
-        if old is not None and images:
+        before_at.append(len(before) if old is not None and asked.before else -1)
+        after_at.append(len(after) if new is not None and asked.after else -1)
+        if old is not None and asked.before:
             before.append(old)
-        if new is not None and images:
+        if new is not None and asked.after:
             after.append(new)
         tails.append(tail)
     numbers = np.array(tails, np.int64).reshape(len(tails), len(Tail._fields)).T
-    old_side = to_table(schema, before), np.array(before_at, np.int64)
+    old_side = _few(schema, before, asked), np.array(before_at, np.int64)
     return _events(
-        schema, numbers, [old_side, (to_table(schema, after), np.array(after_at, np.int64))]
+        schema, numbers, [old_side, (_few(schema, after, asked), np.array(after_at, np.int64))]
     )
+
+
+def _few(schema: TableSchema, rows: list[Row], asked: Asked) -> pa.Table:
+    """Decoded rows as columns: those asked for."""
+    if asked.columns is None:
+        return to_table(schema, rows)
+    if not rows:
+        return table_of(schema, [], asked)
+    chosen = zip(schema.columns, zip(*rows, strict=True), asked.flags(schema), strict=True)
+    return table_of(schema, [[to_array(c.type, v) for c, v, wanted in chosen if wanted]], asked)
 
 
 def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table, Whole]]) -> Events:
@@ -199,20 +211,21 @@ def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table,
 
 
 def read_by_columns(
-    schema: TableSchema, data: bytes, places: Whole, *, images: bool = True
+    schema: TableSchema, data: bytes, places: Whole, asked: Asked = EVERYTHING
 ) -> Events:
     """`read_events`, column by column through numpy: for many."""
-    parts = [read_part(schema, data, places[i : j + 1]) for i, j in batches(places)]
+    parts = [read_part(schema, data, places[i : j + 1], asked) for i, j in batches(places)]
     numbers = _numbers(parts)
     sides: list[tuple[pa.Table, Whole]] = []
-    for side in (0, 1):
+    for side, images in enumerate((asked.before, asked.after)):
         at = np.full(numbers.shape[1], -1, np.int64)
         held = [part.sides[side].present for part in parts]
         present = np.concatenate(held) if held else np.zeros(0, np.bool_)
         if images:
             at[present] = np.arange(int(present.sum()))
         decoded = [part.sides[side].columns for part in parts] if images else []
-        sides.append((table_of(schema, [columns for columns in decoded if columns]), at))
+        table = table_of(schema, [columns for columns in decoded if columns], asked)
+        sides.append((table, at))
     return _events(schema, numbers, sides)
 
 

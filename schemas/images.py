@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow import Column, Whole
-from headwater.schemas.arrow_plain import arrow_schema, to_rows, to_table
+from headwater.schemas.arrow_plain import arrow_schema_of, to_rows, to_table
+from headwater.schemas.asked import EVERYTHING, Asked
 from headwater.schemas.columns_decode import Cursor, Malformed, padded, read_columns
 from headwater.schemas.columns_encode import encode_table
 from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
@@ -170,16 +171,18 @@ def batches(places: Whole) -> Iterator[tuple[int, int]]:
         first = behind
 
 
-def table_of(schema: TableSchema, parts: Sequence[Sequence[Column]]) -> pa.Table:
-    """The table of columns decoded part by part."""
+def table_of(
+    schema: TableSchema, parts: Sequence[Sequence[Column]], asked: Asked = EVERYTHING
+) -> pa.Table:
+    """The table of columns decoded part by part: those asked for."""
+    wanted = asked.of(schema)
     if not parts:
-        return to_table(schema, [])
-    wanted = arrow_schema(schema)
+        return arrow_schema_of(wanted).empty_table()
     columns = [
         arrow.joined(chunks, column.type.arrow)
-        for chunks, column in zip(zip(*parts, strict=True), schema.columns, strict=True)
+        for chunks, column in zip(zip(*parts, strict=True), wanted, strict=True)
     ]
-    return arrow.table(columns, wanted)
+    return arrow.table(columns, arrow_schema_of(wanted))
 
 
 @lru_cache(maxsize=512)

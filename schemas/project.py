@@ -8,26 +8,33 @@ import pyarrow as pa
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow import Chunks
-from headwater.schemas.arrow_plain import arrow_schema, to_array
+from headwater.schemas.arrow_plain import arrow_schema_of, to_array
+from headwater.schemas.asked import EVERYTHING, Asked
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 
 
-def project(data: pa.Table, written: TableSchema, wanted: TableSchema) -> pa.Table:
-    """Inner Arrow columns of the written generation as the wanted one's; copies no column."""
+def project(
+    data: pa.Table, written: TableSchema, wanted: TableSchema, asked: Asked = EVERYTHING
+) -> pa.Table:
+    """Inner Arrow columns of the written generation as the wanted one's; copies no column.
+
+    `data` has the columns asked for of the written generation, the result those of the wanted one.
+    """
     if written.columns == wanted.columns:
         return data
-    at = {column.id: position for position, column in enumerate(written.columns)}
+    at = {column.id: position for position, column in enumerate(asked.of(written))}
     given = data.columns
     columns: list[Chunks] = []
-    for column in wanted.columns:
+    shown = asked.of(wanted)
+    for column in shown:
         position = at.get(column.id)
         if position is not None:
             columns.append(given[position])
             continue
         filled = arrow.repeat(to_array(column.type, [column.fill]), data.num_rows)
         columns.append(arrow.chunked([filled], column.type.arrow))
-    return arrow.table(columns, arrow_schema(wanted))
+    return arrow.table(columns, arrow_schema_of(shown))
 
 
 def project_row(row: Row, written: TableSchema, wanted: TableSchema) -> Row:

@@ -1,5 +1,6 @@
 """Streams: what they show, where they start, how they are created, altered, cloned and dropped."""
 
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from headwater.consumers import lifecycle, streams
 from headwater.consumers.errors import StreamInvalid, StreamStale, WatermarksDiffer
 from headwater.consumers.look import shown_window
 from headwater.consumers.positions import AtStatement, AtStream, AtTime, AtVersion, Mark, Position
-from headwater.consumers.read import ReadOptions, read
+from headwater.consumers.read import ReadOptions, empty_rows, read
 from headwater.consumers.registration import registered, why_stale
 from headwater.consumers.streams import StreamOptions, options_of
 from headwater.consumers.windows import Window
@@ -95,7 +96,14 @@ def test_key_changes_of_one_large_commit_pair_up_across_its_blocks(shop: Shop) -
     with shop.log.view() as view:
         batches = [events.num_rows for events in read(view, stream, Window(1, 3), SMALL)]
         rows = [row for part in read(view, stream, Window(1, 3), SMALL) for row in shown(part)]
+        named = replace(SMALL, columns=("name",))
+        names = [
+            name
+            for part in read(view, stream, Window(1, 3), named)
+            for name in part.column("name").to_pylist()
+        ]
 
+    assert names == [name for _, _, _, (_, name) in rows]
     assert len(batches) > 1, "the commit came as one block: nothing was tried"
     assert len(rows) == 2 * count + 5
     for key in range(count):
@@ -108,6 +116,52 @@ def test_key_changes_of_one_large_commit_pair_up_across_its_blocks(shop: Shop) -
         ("INSERT", True, count, (-2, "again")),
         ("INSERT", False, count + 1, (0, "last")),
     ]
+
+
+@pytest.mark.parametrize("options", [StreamOptions(), NET, INSERT_ONLY])
+def test_columns_asked_for_are_those_of_all_columns(shop: Shop, options: StreamOptions) -> None:
+    shop.insert("orders", (1, "a"), (2, "b"), (3, "c"))
+    stream = shop.stream("s", "orders", options)
+    shop.insert("orders", (4, "d"))
+    shop.update("orders", {1: (1, "A"), 2: (9, "b")})
+    shop.delete("orders", 3)
+
+    def read_all(options: ReadOptions) -> pa.Table:
+        with shop.log.view() as view:
+            parts = list(read(view, stream, Window(1, 4), options))
+            return pa.concat_tables([empty_rows(view, stream, options), *parts])
+
+    whole = read_all(ReadOptions(more_metadata=True))
+    for names in (
+        ("name",),
+        ("METADATA$ACTION", "id"),
+        ("METADATA$VERSION", "METADATA$ROW_ID"),
+        ("name", "METADATA$TRANSACTION_ID", "id"),
+        tuple(reversed(whole.column_names)),
+    ):
+        assert read_all(ReadOptions(columns=names)).equals(whole.select(names))
+
+
+def test_columns_are_asked_for_without_case_and_one_that_is_not_there_is_named(shop: Shop) -> None:
+    stream = shop.stream("s", "orders")
+    shop.insert("orders", (1, "a"))
+
+    with shop.log.view() as view:
+        asked = ReadOptions(columns=("Name", "metadata$action"))
+        (rows,) = read(view, stream, Window(0, 1), asked)
+        assert rows.to_pylist() == [{"name": "a", "METADATA$ACTION": "INSERT"}]
+        with pytest.raises(NotFound, match="column size does not exist: stream s shows none"):
+            next(read(view, stream, Window(0, 1), ReadOptions(columns=("id", "size"))))
+
+
+def test_initial_rows_show_the_columns_asked_for(shop: Shop) -> None:
+    shop.insert("orders", (1, "a"), (2, "b"))
+    stream = shop.stream("s", "orders", INITIALLY)
+
+    with shop.log.view() as view:
+        (rows,) = read(view, stream, Window(INITIAL, 1), ReadOptions(columns=("name",)))
+
+    assert rows.to_pylist() == [{"name": "a"}, {"name": "b"}]
 
 
 def test_a_net_stream_shows_first_image_against_last(shop: Shop) -> None:

@@ -21,6 +21,7 @@ from support_rows import (
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow_plain import to_rows, to_table
+from headwater.schemas.asked import Asked
 from headwater.schemas.envelope import EventConstants, EventWriter, only_event
 from headwater.schemas.events import (
     Events,
@@ -207,9 +208,43 @@ def test_events_read_back_both_ways(
 
     assert_reads(schema, c, drawn, read_by_rows(schema, block, places))
     assert_reads(schema, c, drawn, read_by_columns(schema, block, places))
-    bare = read_by_columns(schema, block, places, images=False)
+    bare = read_by_columns(schema, block, places, Asked(before=False, after=False))
     assert [-1] * len(drawn) == bare.before_at.tolist() == bare.after_at.tolist()
     assert [d.row_id for d in drawn] == bare.row_ids.tolist()
+
+
+@given(st.data(), schemas(), constants())
+def test_what_is_asked_for_reads_the_same_without_the_rest(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    block, places = joined(
+        EventWriter(c).rows(changes_of(schema, data.draw(drawn_changes(schema))))
+    )
+    ids = data.draw(st.sets(st.sampled_from([column.id for column in schema.columns]), min_size=1))
+    asked = Asked(frozenset(ids), data.draw(st.booleans()), data.draw(st.booleans()))
+    names = [column.name for column in schema.columns if column.id in ids]
+    whole = read_by_columns(schema, block, places)
+
+    for read in (read_by_columns, read_by_rows):
+        found = read(schema, block, places, asked)
+        assert whole.row_ids.tolist() == found.row_ids.tolist()
+        assert (whole.before_at if asked.before else whole.before_at * 0 - 1).tolist() == (
+            found.before_at.tolist()
+        )
+        assert (whole.after_at if asked.after else whole.after_at * 0 - 1).tolist() == (
+            found.after_at.tolist()
+        )
+        for side, part, wanted in (
+            (whole.before, found.before, asked.before),
+            (whole.after, found.after, asked.after),
+        ):
+            assert part.column_names == names
+            assert text_of(part) == text_of(side.select(names) if wanted else part.slice(0, 0))
+
+
+def text_of(images: pa.Table) -> str:
+    """All values, in a form in which NaN is like itself."""
+    return repr(images.to_pylist())
 
 
 @given(st.data(), schemas(), st.lists(constants(), min_size=1, max_size=6))

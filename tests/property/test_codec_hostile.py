@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support_rows import Change, constants, drawn_changes, rows_of, schemas
 
+from headwater.schemas.asked import Asked
 from headwater.schemas.envelope import EventConstants, EventWriter
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.events import (
@@ -100,6 +102,29 @@ def test_a_broken_event_has_the_same_end_in_both_decoders(
 
     by_rows = outcome(lambda: read_by_rows(schema, block, at))
     assert by_rows == outcome(lambda: read_by_columns(schema, block, at))
+
+
+@given(st.data(), schemas(), constants())
+def test_a_broken_event_is_refused_or_read_alike_when_columns_are_passed_over(
+    data: st.DataObject, schema: TableSchema, c: EventConstants
+) -> None:
+    image = codec(schema).encode(data.draw(rows_of(schema)))
+    messages = EventWriter(c).rows([Change(ord("c"), n, None, image, 0) for n in range(1, 4)])
+    broken = data.draw(st.integers(0, 2))
+    messages[broken] = mutated(data, messages[broken])
+    block, at = b"".join(messages), places(messages)
+    ids = data.draw(st.sets(st.sampled_from([column.id for column in schema.columns])))
+    asked = Asked(frozenset(ids), before=data.draw(st.booleans()))
+
+    try:
+        whole = read_by_columns(schema, block, at)
+    except EventUnreadable:
+        with suppress(EventUnreadable):
+            assert len(read_by_columns(schema, block, at, asked)) == 3
+        return
+    found = read_by_columns(schema, block, at, asked)
+    assert found.row_ids.tolist() == whole.row_ids.tolist()
+    assert found.after.num_rows == whole.after.num_rows
 
 
 @given(st.data(), schemas())

@@ -7,7 +7,12 @@ import numpy as np
 import pyarrow as pa
 from support_events import EMPTY, Event, Image, StreamRow, events, images, plain
 
-from headwater.consumers.captures import captured_changes, initial_rows, stream_rows
+from headwater.consumers.captures import (
+    MORE_METADATA,
+    captured_changes,
+    initial_rows,
+    stream_rows,
+)
 from headwater.log_store.catalog import Capture
 from headwater.log_store.replay import I64
 from headwater.schemas.events import Events
@@ -140,7 +145,8 @@ def test_version_time_and_transaction_come_with_every_row_when_asked_for() -> No
         asked.append(sequences.tolist())
         return [f"tx{place}" for place in sequences.tolist()]
 
-    rows = stream_rows(captured_changes(of, Capture.ALL, nothing_earlier), commit_ids)
+    changes = captured_changes(of, Capture.ALL, nothing_earlier)
+    rows = stream_rows(changes, [*changes.after.column_names, *MORE_METADATA], commit_ids)
 
     assert asked == [[104, 106]]
     assert rows.column("METADATA$VERSION").to_pylist() == [4, 4, 6]

@@ -9,9 +9,10 @@ from support_history import History, history
 
 from headwater.log_store.errors import LogDamaged
 from headwater.log_store.port import Log, View
-from headwater.log_store.reader import read_current, read_window
+from headwater.log_store.reader import Reading, read_current, read_window
 from headwater.log_store.records import Block
 from headwater.log_store.replay import I64
+from headwater.schemas.asked import Asked
 from headwater.schemas.events import Events
 from headwater.schemas.evolve import add_column, drop_column
 from headwater.schemas.tables import ColumnSpec
@@ -26,7 +27,7 @@ def commits(of: History, count: int) -> None:
 
 def read(of: History, after: int, upto: int, batch_rows: int = 65_536) -> list[Events]:
     with of.log.view() as view:
-        return list(read_window(view, of.table.id, after, upto, batch_rows=batch_rows))
+        return list(read_window(view, of.table.id, after, upto, Reading(batch_rows=batch_rows)))
 
 
 def versions(batches: list[Events]) -> list[int]:
@@ -109,6 +110,29 @@ def test_batches_break_where_the_schema_changes_and_are_read_in_todays(log: Log)
     assert all(events.schema == of.schema for events in current)
 
 
+def test_columns_asked_for_are_found_in_every_generation(log: Log) -> None:
+    of = history(log)
+    commits(of, 2)
+    of.alter(add_column(of.schema, replace(ColumnSpec("size", SqlType.parse("INT")), default=7)))
+    of.insert((10, "x", 1))
+    of.commit()
+    ids = {column.name: column.id for column in of.schema.columns}
+
+    def asked(*names: str) -> list[object]:
+        reading = Reading(Asked(frozenset(ids[name] for name in names)))
+        with log.view() as view:
+            found = list(read_current(view, of.table.id, 0, 3, reading))
+        return [row for events in found for row in events.after.to_pylist()]
+
+    assert asked("name") == [{"name": "n0"}, {"name": "n1"}, {"name": "x"}]
+    assert asked("size") == [{"size": 7}, {"size": 7}, {"size": 1}]
+    assert asked("size", "id") == [
+        {"id": 0, "size": 7},
+        {"id": 1, "size": 7},
+        {"id": 10, "size": 1},
+    ]
+
+
 def test_nothing_is_read_before_it_is_asked_for(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     of = history(log)
     commits(of, 9)
@@ -122,7 +146,7 @@ def test_nothing_is_read_before_it_is_asked_for(log: Log, monkeypatch: pytest.Mo
                 yield block
 
         monkeypatch.setattr(type(view), "blocks", counted)
-        batches = read_window(view, of.table.id, 0, 9, batch_rows=3)
+        batches = read_window(view, of.table.id, 0, 9, Reading(batch_rows=3))
         assert taken == []
         next(batches)
         assert taken == [1, 2, 3, 4]
