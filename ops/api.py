@@ -19,6 +19,7 @@ from headwater.log_store.parameters import (
     PARAMETERS,
     value_of,
 )
+from headwater.ops.api_connection import Connection
 from headwater.ops.api_streams import Stream, StreamArguments, stream_options
 from headwater.ops.api_tables import Table
 from headwater.ops.api_transaction import Tx
@@ -80,11 +81,11 @@ class AuditEntry:
     detail: str
 
 
-class Database:
+class Database(Connection):
     """A connection to a store. Close it, or use it as a context manager."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -317,9 +318,10 @@ class Database:
             return view.sequence
 
     def close(self) -> None:
-        """Leave the store. A second call does nothing."""
+        """Leave the store, an open SQL transaction given up. A second call does nothing."""
         if not self._closed:
             self._closed = True
+            self._end_sql()
             self._session.release()
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
 """From what the rooms hold to what a Python user holds: dicts, Arrow, DataFrames, changes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from headwater.schemas.tables import TableSchema
-from headwater.schemas.types import SqlType
+from headwater.schemas.types import Kind, SqlType
 from headwater.schemas.values import PLAIN_DECIMAL, from_plain, to_outer, trimmed
 
 if TYPE_CHECKING:
@@ -132,3 +132,28 @@ def changes_of(stream: str, data: pa.Table, names: Sequence[str]) -> Iterator[Ch
             values,
             f"{stream}:{version}:{row[ROW_ID]}:{action[0]}{nth}",
         )
+
+
+def row_values(types: Sequence[SqlType]) -> Callable[[pa.Table], Iterator[tuple[object, ...]]]:
+    """What turns rows of inner Arrow columns into tuples of Python's own values.
+
+    VARIANT, OBJECT and ARRAY stay JSON text; a TIMESTAMP_TZ has its own offset.
+    """
+
+    def rows(data: pa.Table) -> Iterator[tuple[object, ...]]:
+        seen = to_outer(types, data)
+        columns = [
+            _column_values(type_, cast("list[object]", column.to_pylist()))
+            for type_, column in zip(types, seen.columns, strict=True)
+        ]
+        return zip(*columns, strict=True) if columns else iter([()] * data.num_rows)
+
+    return rows
+
+
+def _column_values(type_: SqlType, values: list[object]) -> list[object]:
+    if type_.kind is Kind.DECIMAL and (type_.precision, type_.scale) == PLAIN_DECIMAL:
+        return [trimmed(one) if isinstance(one, Decimal) else one for one in values]
+    if type_.kind is Kind.TIMESTAMP_TZ:
+        return [datetime.fromisoformat(one) if isinstance(one, str) else one for one in values]
+    return values

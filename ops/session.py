@@ -1,8 +1,9 @@
 """What every handle of one connection shares: the store, the clock, who acts."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from headwater.consumers.lens import Lens, Lenses
@@ -13,12 +14,14 @@ from headwater.log_store.sequencing import remembered
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.ops.errors import BadArgument, ReadOnly
 from headwater.ops.requests import Request
+from headwater.ops.settings import Settings
 from headwater.ops.wiring import Store
 from headwater.producer.retry import retry
 from headwater.producer.transaction import Transaction
 
 if TYPE_CHECKING:
     from headwater.ops.api_transaction import Tx
+    from headwater.sql.context import Limits
 
 _T = TypeVar("_T")
 
@@ -30,6 +33,7 @@ class Session:
         self._store, self.actor = store, actor
         # What looks through views for streams on them: the SQL room brings it.
         self.lenses: Lenses | None = None
+        self._limits: Limits | None = None
 
     @property
     def log(self) -> Log:
@@ -45,6 +49,27 @@ class Session:
     def target(self) -> str:
         """What was connected to."""
         return self._store.target
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store was opened for reading."""
+        return self._store.read_only
+
+    @property
+    def limits(self) -> "Limits":
+        """What one SQL statement may use."""
+        if self._limits is None:
+            from headwater.sql.context import Limits
+
+            settings = Settings()
+            seconds, memory = settings.statement_seconds, settings.statement_mib << 20
+            self._limits = Limits(seconds=seconds, memory_bytes=memory)
+        return self._limits
+
+    @property
+    def locations(self) -> Sequence[Path] | None:
+        """Where COPY may read and write: anywhere, as the program itself may."""
+        return None
 
     def now(self) -> int:
         """The store's clock, microseconds since 1970 UTC."""

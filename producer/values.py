@@ -9,6 +9,10 @@ import pyarrow as pa
 
 from headwater.log_store.catalog import TableObject
 from headwater.producer.transaction import Transaction
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Chunks
+from headwater.schemas.arrow_casts import cast_column
+from headwater.schemas.arrow_plain import arrow_schema, to_array
 from headwater.schemas.tables import Column
 from headwater.schemas.types import Plain, Row
 from headwater.schemas.values import to_inner, to_plain
@@ -99,6 +103,47 @@ def complete_columns(
             now = pa.scalar(_now(tx, column.default_call))
             data = data.append_column(column.name, pa.repeat(now, data.num_rows))
     return to_inner(of.schema, data, first_row=first_row)
+
+
+def complete_inner(
+    tx: Transaction,
+    of: TableObject,
+    given: Mapping[int, Chunks],
+    count: int,
+    *,
+    first_row: int = 0,
+) -> pa.Table:
+    """Whole rows from some columns, by position, that are in their inner types already.
+
+    Raises:
+        ValueRefused: NULL in a NOT NULL column; names row and column.
+    """
+    columns: list[Chunks] = []
+    for at, column in enumerate(of.schema.columns):
+        values = given[at] if at in given else default_column(tx, of, at, count)
+        if values.null_count and not column.nullable:
+            missing = arrow.valid(arrow.single_chunk(values))
+            to_plain(column, None, row=first_row + int(np.argmin(missing)))
+        columns.append(values)
+    return arrow.table(columns, arrow_schema(of.schema))
+
+
+def default_column(tx: Transaction, of: TableObject, at: int, count: int) -> Chunks:
+    """What so many rows get in a column that is left out: numbers, the clock, its default, NULL."""
+    column = of.schema.columns[at]
+    if column.auto is not None:
+        first = tx.reserve_numbers(of, column.id, count)
+        numbers = np.arange(first, first + count, dtype=np.int64)
+        values = numbers * column.auto.step + column.auto.start
+        plain = arrow.array(values, pa.int64())
+        made = cast_column(column.type, plain)
+        assert made is not None, "AUTOINCREMENT columns are numbers"
+    else:
+        default = column.default
+        if column.default_call is not None:
+            default = to_plain(column, _now(tx, column.default_call))
+        made = arrow.repeat(to_array(column.type, [default]), count)
+    return arrow.chunked([made], column.type.arrow)
 
 
 def _now(tx: Transaction, call: str) -> datetime | date:

@@ -31,6 +31,7 @@ _from_buffers = cast(
     "Callable[[pa.DataType, int, Sequence[pa.Buffer | None]], Column]", pa.Array.from_buffers
 )
 _array = cast("Callable[[object, pa.DataType], Column]", pa.array)
+_guess = cast("Callable[[object], Column]", pa.array)
 _indexes = cast("Callable[[Whole | Small, pa.DataType, Flags | None], pa.Int64Array]", pa.array)
 _nulls = cast("Callable[[int, pa.DataType], Column]", pa.nulls)
 _repeat = cast("Callable[[Value, int], Column]", pa.repeat)
@@ -120,6 +121,11 @@ def from_whole(numbers: Whole, type_: pa.DataType, null: Flags | None = None) ->
 def array(values: object, type_: pa.DataType) -> Column:
     """Python values as a column."""
     return _array(values, type_)
+
+
+def guessed(values: object) -> Column:
+    """Python values of one sort as a column of the type that fits them."""
+    return _guess(values)
 
 
 def nulls(count: int, type_: pa.DataType) -> Column:

@@ -144,13 +144,18 @@ def to_inner(schema: TableSchema, data: pa.Table, *, first_row: int = 0) -> pa.T
     columns: list[Chunks] = []
     for position, column in enumerate(schema.columns):
         if position in given:
-            columns.append(_assigned(column, given[position], first_row))
+            columns.append(assigned(column, given[position], first_row))
         else:
             columns.append(_default(column, data.num_rows, first_row))
     return arrow.table(columns, arrow_schema(schema))
 
 
-def _assigned(column: Column, values: Chunks, row: int) -> Chunks:
+def assigned(column: Column, values: Chunks, row: int) -> Chunks:
+    """Any Arrow values as the inner ones of a column; `row` is the first one's, for errors.
+
+    Raises:
+        ValueRefused: as `to_plain`, with row and column.
+    """
     chunks: list[arrow.Column] = []
     for chunk in arrow.chunks_of(values):
         chunks.append(_assigned_chunk(column, chunk, row))

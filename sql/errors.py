@@ -15,7 +15,7 @@ the room that refused, where there is one.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 
 class Place(NamedTuple):
@@ -61,6 +61,13 @@ class Error(Exception):
         self.message, self.code, self.place = message, code, place
         self.retryable = retryable
         self.fields: Mapping[str, object] = fields or {}
+
+    def at(self, place: Place) -> Self:
+        """The same error with its place, where it has none yet."""
+        if self.place is None:
+            self.place = place
+            self.args = (f"{place}: {self.message}",)
+        return self
 
 
 class InterfaceError(Error):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -41,6 +42,13 @@ class Result:
         parts = [part.rename_columns(shape.names) for part in self.batches]
         return pa.concat_tables([shape.empty_table(), *parts])
 
+    def close(self) -> None:
+        """Let go of rows that were not taken. A second call does nothing."""
+        close = getattr(self.batches, "close", None)
+        self.batches = iter(())
+        if callable(close):
+            close()
+
 
 _STATUS = (OutColumn("status", SqlType.parse("VARCHAR"), nullable=False),)
 
@@ -57,10 +65,15 @@ def counts(kind: str, **numbers: int) -> Result:
     `rows_inserted=3` is shown as `number of rows inserted`; `rowcount` is the sum of all counts
     but `multi_joined_rows_updated`.
     """
-    names = [f"number of {name.replace('_', ' ')}" for name in numbers]
-    columns = tuple(OutColumn(name, SqlType.parse("INT"), nullable=False) for name in names)
-    rows = pa.table(
-        {name: pa.array([n], pa.int64()) for name, n in zip(names, numbers.values(), strict=True)}
-    )
+    columns, rows = _counted(tuple(numbers.items()))
     written = sum(n for name, n in numbers.items() if name != "multi_joined_rows_updated")
     return Result(kind, columns, iter([rows]), rowcount=written)
+
+
+@lru_cache(maxsize=256)
+def _counted(numbers: tuple[tuple[str, int], ...]) -> tuple[tuple[OutColumn, ...], pa.Table]:
+    """The columns and the row of some counts; the same few are asked for again and again."""
+    names = [f"number of {name.replace('_', ' ')}" for name, _ in numbers]
+    columns = tuple(OutColumn(name, SqlType.parse("INT"), nullable=False) for name in names)
+    cells = {name: pa.array([n], pa.int64()) for name, (_, n) in zip(names, numbers, strict=True)}
+    return columns, pa.table(cells)

@@ -1,0 +1,300 @@
+"""UPDATE and DELETE of the one row with a key, without a query engine.
+
+The WHERE must be `column = value` for each column of the primary key and nothing else; SET takes
+values, own columns, and `+ - *` of exact numbers. Whatever else is written takes the general way,
+and so does a value that only a cast would make comparable.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Context as Digits
+from decimal import Decimal
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from sqlglot import exp
+
+from headwater.log_store.catalog import TableObject
+from headwater.schemas.tables import Column, TableSchema
+from headwater.schemas.types import Kind, Plain, Row
+from headwater.schemas.values import from_plain, to_plain
+from headwater.schemas.wire import INT64_HIGH, INT64_LOW
+from headwater.sql.cells import Default, Json, cell
+from headwater.sql.context import Context
+from headwater.sql.names import table_named
+from headwater.sql.results import Result, counts
+from headwater.sql.statements import Delete, Update
+from headwater.sql.values import name_of, naming, written
+
+_Value = Callable[[Context], object]
+# What a column is set to, from the row as it was.
+_Set = Callable[[Context, TableSchema, Row], object]
+_WIDE: Final = Digits(prec=96)
+_EXACT: Final = (Kind.INT, Kind.DECIMAL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The row a text is about: its table, and the values of columns by name."""
+
+    table: str
+    alias: str
+    equal: tuple[tuple[str, _Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """The same with what is set; None in `sets` is DEFAULT."""
+
+    found: _Found
+    sets: tuple[tuple[str, exp.Expr], ...]
+
+
+_KNOWN: Final[WeakKeyDictionary[Update | Delete, _Change | None]] = WeakKeyDictionary()
+_PLANS: Final[
+    WeakKeyDictionary[Update, tuple[TableSchema, tuple[tuple[int, _Set], ...] | None]]
+] = WeakKeyDictionary()
+
+
+class _General(Exception):
+    """This one takes a query."""
+
+
+def update_by_key(context: Context, statement: Update) -> Result | None:
+    """The result of an UPDATE of one row by its key; None if it takes a query.
+
+    Raises:
+        ValueRefused, DuplicateKey: nothing is staged.
+    """
+    change = _known(statement)
+    if change is None:
+        return None
+    of = table_named(context.tx.catalog, context.state, change.found.table)
+    sets = _plan(statement, change, of)
+    key = None if sets is None else _key(context, change.found, of)
+    if sets is None or key is None:
+        return None
+    hit = None if key == () else context.tx.row_by_key(of, key)
+    if hit is not None:
+        row_id, row = hit
+        new = list(row)
+        with naming(of):
+            for at, value in sets:
+                new[at] = to_plain(of.schema.columns[at], value(context, of.schema, row))
+        context.tx.update(of, [(row_id, tuple(new))])
+    return counts("UPDATE", rows_updated=int(hit is not None), multi_joined_rows_updated=0)
+
+
+def delete_by_key(context: Context, statement: Delete) -> Result | None:
+    """The result of a DELETE of one row by its key; None if it takes a query."""
+    change = _known(statement)
+    if change is None:
+        return None
+    of = table_named(context.tx.catalog, context.state, change.found.table)
+    key = _key(context, change.found, of)
+    if key is None:
+        return None
+    hit = None if key == () else context.tx.row_by_key(of, key)
+    if hit is not None:
+        context.tx.delete(of, [hit[0]])
+    return counts("DELETE", rows_deleted=int(hit is not None))
+
+
+# What the text says.
+
+
+def _known(statement: Update | Delete) -> _Change | None:
+    if statement not in _KNOWN:
+        try:
+            _KNOWN[statement] = _read(statement.tree)
+        except _General:
+            _KNOWN[statement] = None
+    return _KNOWN[statement]
+
+
+def _read(tree: exp.Update | exp.Delete) -> _Change:
+    target = tree.this
+    allowed = {"this", "where", "expressions"}
+    if any(value for name, value in tree.args.items() if name not in allowed):
+        raise _General
+    if not isinstance(target, exp.Table) or not isinstance(tree.args.get("where"), exp.Where):
+        raise _General
+    if any(value for name, value in target.args.items() if name not in _NAME):
+        raise _General
+    alias = target.alias_or_name
+    equal = tuple(_equalities(tree.args["where"].this, alias))
+    sets: list[tuple[str, exp.Expr]] = []
+    for node in tree.expressions if isinstance(tree, exp.Update) else ():
+        if not isinstance(node, exp.EQ) or not isinstance(node.this, exp.Column):
+            raise _General
+        sets.append((_own(node.this, alias), node.expression))
+    return _Change(_Found(name_of(target), alias, equal), tuple(sets))
+
+
+_NAME: Final = frozenset({"this", "db", "catalog", "alias"})
+
+
+def _equalities(node: exp.Expr, alias: str) -> Iterator[tuple[str, _Value]]:
+    match node:
+        case exp.Paren():
+            yield from _equalities(node.this, alias)
+        case exp.And():
+            yield from _equalities(node.this, alias)
+            yield from _equalities(node.expression, alias)
+        case exp.EQ():
+            one, other = node.this, node.expression
+            column, value = (one, other) if isinstance(one, exp.Column) else (other, one)
+            found = cell(value)
+            if not isinstance(column, exp.Column) or found is None:
+                raise _General
+            if isinstance(found, Default | Json):
+                raise _General
+            yield _own(column, alias), found
+        case _:
+            raise _General
+
+
+def _own(column: exp.Column, alias: str) -> str:
+    """The name of a column of the target, as written."""
+    if column.args.get("db") is not None:
+        raise _General
+    if column.table and column.table.lower() != alias.lower():
+        raise _General
+    return written(column.this)
+
+
+# What it means for the table as it is.
+
+
+def _plan(
+    statement: Update, change: _Change, of: TableObject
+) -> tuple[tuple[int, _Set], ...] | None:
+    known = _PLANS.get(statement)
+    if known is not None and known[0] is of.schema:
+        return known[1]
+    sets: tuple[tuple[int, _Set], ...] | None
+    try:
+        sets = tuple(_sets(change, of))
+    except _General:
+        sets = None
+    _PLANS[statement] = (of.schema, sets)
+    return sets
+
+
+def _sets(change: _Change, of: TableObject) -> Iterator[tuple[int, _Set]]:
+    seen: set[int] = set()
+    for name, node in change.sets:
+        at = _at(of.schema, name)
+        if at in seen:
+            raise _General
+        seen.add(at)
+        yield at, _set(node, of.schema, change.found.alias)
+
+
+def _at(schema: TableSchema, name: str) -> int:
+    """Where a column stands; what is wrong with a name is said on the general way."""
+    plain = name.strip('"')
+    at = schema.position(plain)
+    if at is None or (name[:1] == '"' and schema.columns[at].name != plain):
+        raise _General
+    return at
+
+
+def _set(node: exp.Expr, schema: TableSchema, alias: str) -> _Set:
+    found = cell(node)
+    if found is None:
+        return _number(node, schema, alias)
+    if isinstance(found, Default | Json):
+        raise _General
+    value = found
+    return lambda context, _schema, _row: value(context)
+
+
+def _number(node: exp.Expr, schema: TableSchema, alias: str) -> _Set:
+    """An own column, or `+ - *` of exact numbers."""
+    match node:
+        case exp.Paren():
+            return _number(node.this, schema, alias)
+        case exp.Column():
+            at = _at(schema, _own(node, alias))
+            if schema.columns[at].type.kind not in _EXACT:
+                raise _General
+            return lambda _, of, row: from_plain(of.columns[at].type, row[at])
+        case exp.Literal(is_string=False):
+            return _set(node, schema, alias)
+        case exp.Placeholder():
+            return _exact_only(_set(node, schema, alias))
+        case exp.Add() | exp.Sub() | exp.Mul():
+            one = _number(node.this, schema, alias)
+            other = _number(node.expression, schema, alias)
+            return _both(type(node), one, other)
+        case _:
+            raise _General
+
+
+def _exact_only(value: _Set) -> _Set:
+    def number(context: Context, schema: TableSchema, row: Row) -> object:
+        found = value(context, schema, row)
+        if found is not None and type(found) not in (int, Decimal):
+            raise _General
+        return found
+
+    return number
+
+
+def _both(kind: type[exp.Expr], one: _Set, other: _Set) -> _Set:
+    def number(context: Context, schema: TableSchema, row: Row) -> object:
+        left, right = one(context, schema, row), other(context, schema, row)
+        if not isinstance(left, int | Decimal) or not isinstance(right, int | Decimal):
+            return None
+        a, b = Decimal(left), Decimal(right)
+        if kind is exp.Add:
+            return _WIDE.add(a, b)
+        return _WIDE.subtract(a, b) if kind is exp.Sub else _WIDE.multiply(a, b)
+
+    return number
+
+
+def _key(context: Context, found: _Found, of: TableObject) -> Sequence[Plain] | None:
+    """The key's values in key order; () if no row can have them, None if it takes a query."""
+    schema = of.schema
+    if len(found.equal) != len(schema.key) or not schema.key:
+        return None
+    given: dict[int, object] = {}
+    try:
+        for name, value in found.equal:
+            given[_at(schema, name)] = value(context)
+        if any(at not in given for at in schema.key_positions):
+            return None
+        plains = [_plain(schema.columns[at], given[at]) for at in schema.key_positions]
+    except _General:
+        return None
+    return () if None in plains else plains
+
+
+def _plain(column: Column, value: object) -> Plain:
+    """The stored value that equals this one; None if there is none."""
+    if value is None:
+        return None
+    kind, type_ = column.type.kind, type(value)
+    if kind is Kind.INT and isinstance(value, int) and type_ is int:
+        return value if INT64_LOW <= value <= INT64_HIGH else None
+    if kind is Kind.DECIMAL and isinstance(value, int | Decimal) and type_ is not bool:
+        number = Decimal(value)
+        if not number.is_finite() or abs(number.adjusted()) > 60:
+            raise _General
+        unscaled = number.scaleb(column.type.scale or 0, _WIDE)
+        whole = int(unscaled)
+        fits = whole == unscaled and abs(whole) < 10 ** (column.type.precision or 38)
+        return whole if fits else None
+    if kind is Kind.VARCHAR and isinstance(value, str):
+        length = column.type.length
+        return value if length is None or len(value) <= length else None
+    if kind is Kind.BINARY and isinstance(value, bytes):
+        return value
+    if kind is Kind.BOOLEAN and isinstance(value, bool):
+        return value
+    if kind is Kind.DATE and isinstance(value, date) and not isinstance(value, datetime):
+        return to_plain(column, value)
+    raise _General

@@ -1,0 +1,133 @@
+"""One statement for many rows of binds, as one statement: INSERT .. VALUES column by column."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Final, cast
+
+import pyarrow as pa
+
+from headwater.producer.bulk import FEW, RUN_ROWS
+from headwater.producer.values import complete_inner, complete_rows
+from headwater.schemas import arrow
+from headwater.schemas.arrow import Chunks
+from headwater.schemas.arrow_plain import to_array
+from headwater.schemas.tables import Column
+from headwater.schemas.values import assigned, to_plain
+from headwater.sql.binds import bind_value, checked
+from headwater.sql.cells import Bind, Default, Json
+from headwater.sql.context import Binds, Context
+from headwater.sql.errors import ProgrammingError
+from headwater.sql.execute import run
+from headwater.sql.names import table_named
+from headwater.sql.results import Result, counts
+from headwater.sql.statements import Delete, Insert, Merge, Statement, Update
+from headwater.sql.values import Values, naming, positions_of, row_of, values_of, wrong_length
+
+# Arrow reads a whole column of one of these as Python means it.
+_ALIKE: Final = frozenset({int, float, str, bool, bytes, Decimal, date})
+
+
+def one_statement(statements: Sequence[Statement], rows: Sequence[Binds]) -> Statement:
+    """The only statement of a text, checked with each row of binds.
+
+    Raises:
+        ProgrammingError: there are several, it writes no rows, or a row does not fit it.
+    """
+    if len(statements) != 1 or not isinstance(statements[0], Insert | Update | Delete | Merge):
+        raise ProgrammingError(
+            "many rows of binds are for one INSERT, UPDATE, DELETE or MERGE", code="E_SQL_MANY"
+        )
+    lengths: set[object] = {_width(row) for row in rows}
+    for width in lengths:
+        checked(statements, next(row for row in rows if _width(row) == width))
+    return statements[0]
+
+
+def _width(row: Binds) -> object:
+    """What makes binds alike: how many there are, or their names."""
+    return frozenset(row) if isinstance(row, Mapping) else len(row)
+
+
+def run_many(context: Context, rows: Sequence[Binds]) -> Result:
+    """Run the context's statement for every row; what it counts is added up.
+
+    Raises:
+        ValueRefused, DuplicateKey, Error: of the first row that fails; nothing is staged.
+    """
+    statement = context.statement
+    values = values_of(statement) if isinstance(statement, Insert) else None
+    if values is not None and len(values.rows) == 1 and not values.overwrite:
+        return _insert_many(context, values, rows)
+    done = 0
+    for row in rows:
+        context.check()
+        done += max(0, run(replace(context, binds=row)).rowcount)
+    verb = type(statement).__name__.upper()
+    ending = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}.get(verb, "changed")
+    return counts(verb, **{f"rows_{ending}": done})
+
+
+def _insert_many(context: Context, values: Values, rows: Sequence[Binds]) -> Result:
+    of = table_named(context.tx.catalog, context.state, values.table)
+    positions = positions_of(of, values.columns)
+    (cells,) = values.rows
+    if len(cells) != len(positions):
+        raise wrong_length(of, positions, len(cells))
+    if len(rows) <= FEW:
+        named = [row_of(replace(context, binds=row), of, positions, cells) for row in rows]
+        with naming(of):
+            whole = complete_rows(context.tx, of, named, first_row=0)
+        return counts("INSERT", rows_inserted=context.tx.insert(of, whole))
+    inserting = context.tx.bulk_insert(of)
+    for start in range(0, len(rows), RUN_ROWS):
+        context.check()
+        part = rows[start : start + RUN_ROWS]
+        sent = _Sent(part)
+        given: dict[int, Chunks] = {}
+        with naming(of):
+            for at, cell in zip(positions, cells, strict=True):
+                if isinstance(cell, Default):
+                    continue
+                found = cell.text if isinstance(cell, Json) else cell
+                if isinstance(found, Bind):
+                    column = sent.column(found)
+                else:
+                    column = [found(replace(context, binds=row)) for row in part]
+                given[at] = _inner(of.schema.columns[at], column, start)
+            whole_part = complete_inner(context.tx, of, given, len(part), first_row=start)
+        inserting.add(whole_part)
+    return counts("INSERT", rows_inserted=inserting.finish())
+
+
+class _Sent:
+    """Some rows of binds, column by column."""
+
+    def __init__(self, rows: Sequence[Binds]) -> None:
+        self._rows = rows
+        self._columns: list[Sequence[object]] | None = None
+        if not isinstance(rows[0], Mapping):
+            # `one_statement` looked at the rows: they are all of one sort and long enough.
+            self._columns = list(zip(*cast("Sequence[Sequence[object]]", rows), strict=True))
+
+    def column(self, bind: Bind) -> Sequence[object]:
+        """The values of one bind."""
+        if self._columns is not None and isinstance(bind.key, int):
+            return self._columns[bind.key]
+        return [bind_value(row, bind.key) for row in self._rows]
+
+
+def _inner(column: Column, values: Sequence[object], first_row: int) -> Chunks:
+    """A column's inner values from Python's; `first_row` is for errors."""
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if len(kinds) == 1 and kinds <= _ALIKE:
+        try:
+            alike = arrow.guessed(values)
+        except (pa.ArrowInvalid, OverflowError, UnicodeError):
+            pass  # too large for Arrow: what is wrong is said below
+        else:
+            return assigned(column, arrow.chunked([alike], alike.type), first_row)
+    plains = [to_plain(column, one, row=first_row + n) for n, one in enumerate(values)]
+    return arrow.chunked([to_array(column.type, plains)], column.type.arrow)

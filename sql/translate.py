@@ -1,0 +1,126 @@
+"""Errors of the rooms below, and of Python itself, as PEP 249's classes.
+
+The code, whether to try again and the sentence stay as they are; the place is that of the name that
+the error is about, where the statement writes it. `__cause__` is the error as it was raised.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from headwater.consumers.errors import ConsumersError, StreamStale
+from headwater.log_store.catalog import NameTaken as NameTakenMeanwhile
+from headwater.log_store.errors import (
+    IdempotencyMismatch,
+    LogDamaged,
+    LogError,
+    OutsideHistory,
+)
+from headwater.producer.errors import (
+    DuplicateKey,
+    ProducerError,
+    RowExists,
+    SourceUnreadable,
+    TransactionClosed,
+)
+from headwater.schemas.errors import EventUnreadable, SchemaError, ValueRefused
+from headwater.sql.errors import (
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    Place,
+    ProgrammingError,
+)
+from headwater.sql.statements import Statement
+from headwater.sql.tokens import Piece, place_in
+
+_Kind = type[Error]
+
+# The first class that fits, from the special to the general.
+_CLASSES: Final[tuple[tuple[type[Exception], _Kind], ...]] = (
+    (DuplicateKey, IntegrityError),
+    (RowExists, IntegrityError),
+    (SourceUnreadable, DataError),
+    (TransactionClosed, InterfaceError),
+    (ProducerError, ProgrammingError),
+    (EventUnreadable, OperationalError),
+    (ValueRefused, DataError),
+    (SchemaError, ProgrammingError),
+    (StreamStale, OperationalError),
+    (ConsumersError, ProgrammingError),
+    (IdempotencyMismatch, ProgrammingError),
+    (OutsideHistory, ProgrammingError),
+    (LogDamaged, OperationalError),
+    (LogError, OperationalError),
+    (NameTakenMeanwhile, ProgrammingError),
+    (MemoryError, OperationalError),
+    (OSError, OperationalError),
+)
+_CODES: Final[Mapping[type[Exception], str]] = {
+    NameTakenMeanwhile: "E_NAME_TAKEN",
+    MemoryError: "E_SQL_MEMORY",
+    OSError: "E_IO",
+}
+# What an error calls the thing it is about, the nearest to the text first.
+_NAMED: Final = ("column", "name", "stream", "table")
+_PIECE: Final = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*+' | "(?:[^"]|"")*+" | \$\$.*?\$\$ | --[^\n]* | //[^\n]* | /\*.*?\*/
+      | [^\W\d][\w$]*""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def translated(error: Exception, statement: Statement | None) -> Error:
+    """The error to raise from this one; an `Error` stays itself."""
+    if isinstance(error, Error):
+        return error
+    place = None if statement is None else _place(error, statement)
+    if isinstance(error, ValueRefused) and error.value is None and "NOT NULL" in error.why:
+        return _made(IntegrityError, error, place)
+    for raised, kind in _CLASSES:
+        if isinstance(error, raised):
+            return _made(kind, error, place)
+    said = " ".join(str(error).split()) or type(error).__name__
+    return InternalError(
+        f"a fault of Headwater ({type(error).__name__}: {said}): please report the statement",
+        code="E_INTERNAL",
+        place=place,
+    )
+
+
+def _made(kind: Callable[..., Error], error: Exception, place: Place | None) -> Error:
+    found: object = getattr(error, "code", None)
+    fallback = next((code for of, code in _CODES.items() if isinstance(error, of)), "E_SQL")
+    said = " ".join(str(error).split()) or "the memory is used up"
+    return kind(
+        said,
+        code=found if isinstance(found, str) else fallback,
+        place=place,
+        retryable=getattr(error, "retryable", False) is True,
+        fields=dict(vars(error)),
+    )
+
+
+def _place(error: Exception, statement: Statement) -> Place | None:
+    """Where the statement writes the name that an error is about."""
+    for named in _NAMED:
+        name: object = getattr(error, named, None)
+        if isinstance(name, str) and name:
+            last = name.rpartition(".")[2]
+            offset = written_at(statement.text, last)
+            if offset is not None:
+                return place_in(Piece(statement.text, statement.place), offset)
+    return None
+
+
+def written_at(text: str, name: str) -> int | None:
+    """Where a name stands first in a statement, outside texts and comments."""
+    wanted = name.strip('"').lower()
+    for found in _PIECE.finditer(text):
+        piece = found[0]
+        if piece.strip('"').lower() == wanted and piece[0] != "'":
+            return found.start()
+    return None
