@@ -1,0 +1,81 @@
+"""Queries bound and kept: the same text over the same catalog is bound once.
+
+A plan holds ids and text, never rows. What depends on a bind, a variable or a place in history is
+bound anew each time.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot import exp
+
+from headwater.log_store.catalog import Catalog
+from headwater.sql.binder import Binder, Out, Param
+from headwater.sql.context import Context
+from headwater.sql.queries import make_outermost, make_query
+from headwater.sql.sources import AnySource
+
+_KEPT: Final = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A query as DuckDB is told it, and what must be registered before."""
+
+    sql: str
+    columns: tuple[Out, ...]
+    sources: tuple[AnySource, ...]
+    params: tuple[Param, ...]
+    bare: tuple[AnySource, tuple[int, ...]] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    tree: exp.Expr
+    catalog: Catalog
+    plan: Plan
+
+
+_PLANS: "OrderedDict[tuple[int, str, str], _Kept]" = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def plan_of(context: Context, tree: exp.Expr) -> Plan:
+    """The plan of a query, from those kept if it is there."""
+    catalog = context.tx.catalog
+    key = (id(tree), context.state.schema, str(context.state.zone))
+    with _LOCK:
+        known = _PLANS.get(key)
+        if known is not None and known.tree is tree and known.catalog is catalog:
+            _PLANS.move_to_end(key)
+            return known.plan
+    plan, repeatable = bound(context, tree)
+    if repeatable:
+        with _LOCK:
+            _PLANS[key] = _Kept(tree, catalog, plan)
+            while len(_PLANS) > _KEPT:
+                _PLANS.popitem(last=False)
+    return plan
+
+
+def bound(context: Context, tree: exp.Expr) -> tuple[Plan, bool]:
+    """A query's plan, made now; whether it may be kept."""
+    binder = Binder(context, make_query)
+    made = make_outermost(binder, tree)
+    sources = tuple(one for one in binder.sources.values() if isinstance(one, AnySource))
+    plan = Plan(
+        made.sql,
+        tuple(made.columns),
+        sources,
+        tuple(binder.params),
+        _bare(tree, sources, binder),
+    )
+    return plan, binder.repeatable
+
+
+def _bare(
+    tree: exp.Expr, sources: tuple[AnySource, ...], binder: Binder
+) -> tuple[AnySource, tuple[int, ...]] | None:
+    return None
