@@ -64,9 +64,9 @@ class ForeignChange:
     time_ms: int | None = None
 
 
-def named_key(names: Sequence[str], change: ForeignChange) -> dict[str, object] | None:
-    """The key's values by column, from the message's key or else the row; None if one is missing."""
-    for source in (change.key, change.after, change.before):
-        if source is not None and all(name in source for name in names):
-            return {name: source[name] for name in names}
+def named_key(names: Sequence[str], *images: Fields | None) -> list[object] | None:
+    """The key's values in order, from the first image that has them all; None if none has."""
+    for image in images:
+        if image is not None and all(name in image for name in names):
+            return [image[name] for name in names]
     return None
