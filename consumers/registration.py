@@ -3,7 +3,9 @@
 A TABLE consumer is bound to its target's table id and is shown by that table's current name.
 """
 
+import re
 from dataclasses import replace
+from itertools import count
 
 from headwater.consumers.captures import METADATA, MORE_METADATA
 from headwater.consumers.errors import ConsumerTaken, ConsumerUnknown, StreamInvalid, StreamStale
@@ -25,6 +27,7 @@ from headwater.producer.names import namespace_of, parse, unquoted
 from headwater.producer.transaction import Transaction
 
 SHARED_NAME = "SHARED"
+_NOT_IN_A_GROUP = re.compile(r"[^A-Za-z0-9_-]")
 _RESERVED = frozenset((*METADATA, *MORE_METADATA))
 
 
@@ -198,8 +201,19 @@ def new_consumer(
     )
     match reader:
         case TableObject():
-            return replace(shape, name=reader.name, reader=ConsumerKind.TABLE, target=reader.id)
+            shape = replace(shape, name=reader.name, reader=ConsumerKind.TABLE, target=reader.id)
         case str():
-            return replace(shape, name=unquoted(reader), reader=ConsumerKind.CLIENT)
+            shape = replace(shape, name=unquoted(reader), reader=ConsumerKind.CLIENT)
         case None:
-            return shape
+            pass
+    return replace(shape, group=_free_group(tx, stream, shape.name))
+
+
+def _free_group(tx: Transaction, stream: StreamObject, name: str) -> str:
+    """The consumer group of a consumer: one that no other has ever had."""
+    parts = [_schema_name(tx.catalog, stream.namespace), stream.name, name]
+    wanted = ".".join([tx.log.name, *(_NOT_IN_A_GROUP.sub("_", part) for part in parts)])
+    used = {one.group for one in tx.catalog.all("consumer") if isinstance(one, ConsumerObject)}
+    if wanted not in used:
+        return wanted
+    return next(free for n in count(2) if (free := f"{wanted}.{n}") not in used)

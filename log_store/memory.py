@@ -239,6 +239,10 @@ class MemoryLog:
         self._kept.commits.append(row)
         return row
 
+    def topic_is_free(self, topic: str) -> bool:
+        """Always: its topics are names alone."""
+        return True
+
     def reserve_object_ids(self, count: int) -> int:
         with self._changed:
             first = self._next_object_id

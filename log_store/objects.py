@@ -157,7 +157,8 @@ class StreamObject:
 class ConsumerObject:
     """A registered reader of a stream. A TABLE consumer is bound to `target`, a table id.
 
-    `retired_at` is the place in the commit sequence at which it stopped being one.
+    `retired_at` is the place in the commit sequence at which it stopped being one. `group` is the
+    Kafka consumer group that mirrors it, fixed at registration.
     """
 
     kind: ClassVar[str] = "consumer"
@@ -170,6 +171,7 @@ class ConsumerObject:
     created_us: int = 0
     retired_at: int | None = None
     changed_at: int = 0
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

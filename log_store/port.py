@@ -201,6 +201,10 @@ class Log(Protocol):
         """
         ...
 
+    def topic_is_free(self, topic: str) -> bool:
+        """Whether a topic of that name could be made for a new table."""
+        ...
+
     def reserve_object_ids(self, count: int) -> int:
         """The first of `count` new object ids; never given twice while they may be in use."""
         ...

@@ -74,6 +74,10 @@ class RocksLog(ServedStore):
         """See `port.Log.commit`."""
         return self._committer.commit(batch)
 
+    def topic_is_free(self, topic: str) -> bool:
+        """Always: its topics are names alone."""
+        return True
+
     def verify_derived(self) -> list[str]:
         """Where indexes and current rows differ from what the log says, in words; commits wait.
 

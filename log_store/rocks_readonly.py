@@ -178,6 +178,10 @@ class RocksReader:
         """Never; raises StoreUnavailable."""
         raise self._reading()
 
+    def topic_is_free(self, topic: str) -> bool:
+        """Never; raises StoreUnavailable."""
+        raise self._reading()
+
     def reserve_object_ids(self, count: int) -> int:
         """Never; raises StoreUnavailable."""
         raise self._reading()

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 from headwater.log_store.catalog import AvroSchema, Catalog, CatalogEvent, Namespace, TableObject
 from headwater.log_store.sequencing import PUBLIC
@@ -297,12 +298,8 @@ def _free_topic(tx: Transaction, namespace: int, name: str) -> str:
     parts = [_NOT_IN_A_TOPIC.sub("_", part) for part in (schema.name, name)]
     wanted = ".".join([tx.log.name, *parts])[:_LONGEST_TOPIC]
     used = {table.topic for table in tx.catalog.all("table") if isinstance(table, TableObject)}
-    if wanted not in used:
-        return wanted
-    number = 2
-    while f"{wanted}.{number}" in used:
-        number += 1
-    return f"{wanted}.{number}"
+    names = chain([wanted], (f"{wanted}.{number}" for number in count(2)))
+    return next(free for free in names if free not in used and tx.log.topic_is_free(free))
 
 
 def _holds(catalog: Catalog, namespace: int) -> list[str]:
