@@ -1,19 +1,22 @@
 """From a statement to the function that runs it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeVar, cast
 
+from sqlglot import exp
+
+from headwater.sql import delete, insert, merge, query, update
 from headwater.sql.context import Context
 from headwater.sql.errors import unsupported
-from headwater.sql.keyed import delete_by_key, update_by_key
-from headwater.sql.names import table_named
-from headwater.sql.results import Result, status
+from headwater.sql.results import Result
 from headwater.sql.statements import (
     AlterSession,
     Delete,
     Describe,
     Explain,
     Insert,
+    Merge,
     Nothing,
     Query,
     SetVariable,
@@ -24,8 +27,7 @@ from headwater.sql.statements import (
     Update,
     Use,
 )
-from headwater.sql.values import insert_values, values_of
-from headwater.sql.variables import filled, set_variable, unset_variable
+from headwater.sql.variables import filled, folded, set_variable, unset_variable
 
 _Of = TypeVar("_Of", bound=Statement)
 _Runner = Callable[[Context, Statement], Result]
@@ -36,40 +38,14 @@ def _runs(kind: type[_Of], run: Callable[[Context, _Of], Result]) -> tuple[type,
     return kind, cast(_Runner, run)
 
 
-def _insert(context: Context, statement: Insert) -> Result:
-    plain = values_of(statement)
-    if plain is None:
-        raise unsupported("an INSERT of a query is not there yet", statement.place)
-    return insert_values(context, plain)
-
-
-def _update(context: Context, statement: Update) -> Result:
-    done = update_by_key(context, statement)
-    if done is None:
-        raise unsupported("an UPDATE of more than one key is not there yet", statement.place)
-    return done
-
-
-def _delete(context: Context, statement: Delete) -> Result:
-    done = delete_by_key(context, statement)
-    if done is None:
-        raise unsupported("a DELETE of more than one key is not there yet", statement.place)
-    return done
-
-
-def _truncate(context: Context, statement: Truncate) -> Result:
-    rows = context.tx.truncate(table_named(context.tx.catalog, context.state, statement.table))
-    result = status("TRUNCATE TABLE", "Statement executed successfully.")
-    result.rowcount = rows
-    return result
-
-
 _RUNNERS: Final[dict[type, _Runner]] = dict(
     (
-        _runs(Insert, _insert),
-        _runs(Update, _update),
-        _runs(Delete, _delete),
-        _runs(Truncate, _truncate),
+        _runs(Insert, insert.run),
+        _runs(Update, update.run),
+        _runs(Delete, delete.run),
+        _runs(Merge, merge.run),
+        _runs(Truncate, delete.truncate),
+        _runs(Query, query.run),
         _runs(SetVariable, set_variable),
         _runs(UnsetVariable, unset_variable),
     )
@@ -92,13 +68,43 @@ def run(context: Context) -> Result:
     Raises:
         NotSupportedError: a statement that is recognised and not there.
     """
-    if "IDENTIFIER" in context.statement.text.upper():
-        context.statement = filled(context, context.statement)
-    statement = context.statement
+    statement = context.statement = settled(context, context.statement)
     runner = _RUNNERS.get(type(statement))
     if runner is None:
         raise unsupported(f"{verb(statement)} is not there yet", statement.place)
     return runner(context, statement)
+
+
+def settled(context: Context, statement: Statement) -> Statement:
+    """The statement with the names and values that its variables stand for; itself without any.
+
+    Raises:
+        ProgrammingError: a variable that is not set, a bind without a value.
+    """
+    if "$" not in statement.text and "IDENTIFIER" not in statement.text.upper():
+        return statement
+    found = filled(context, statement)
+    match found:
+        case Insert():
+            return _folded(context, found, found.tree)
+        case Update():
+            return _folded(context, found, found.tree)
+        case Delete():
+            return _folded(context, found, found.tree)
+        case Merge():
+            return _folded(context, found, found.tree)
+        case _:
+            return found
+
+
+def _folded(
+    context: Context, statement: Insert | Update | Delete | Merge, tree: exp.Expr
+) -> Statement:
+    made = folded(context, tree)
+    if made is tree:
+        return statement
+    # replace() is typed by the fields of one class; the tree is of the statement's own sort.
+    return cast("Callable[..., Statement]", replace)(statement, tree=made)
 
 
 def writes(statement: Statement) -> bool:

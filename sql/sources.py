@@ -61,9 +61,9 @@ class TableSource:
     def load(self, context: Context, windows: Windows) -> Loaded:
         """The rows under DuckDB's names."""
         found = self.rows(context)
-        data = _numbered(found.data)
-        if self.row_ids:
-            data = data.add_column(0, "rid", pa.array(found.row_ids, pa.int64()))
+        # Always there: a reader that keeps a snapshot under a name shows it to other plans too.
+        row_ids = pa.array(found.row_ids, pa.int64())
+        data = _numbered(found.data).add_column(0, "rid", row_ids)
         # Own writes make a new snapshot at each scan: those are not worth keeping.
         return Loaded(data, found, found.nbytes)
 

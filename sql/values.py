@@ -175,7 +175,7 @@ def wrong_length(
     names = ", ".join(of.schema.columns[at].name for at in positions)
     return ProgrammingError(
         f"{where} has {given} values for {len(positions)} columns of table {of.name} ({names})",
-        code="E_SQL_COLUMN_COUNT",
+        code="E_COLUMN_COUNT",
     )
 
 
