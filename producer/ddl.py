@@ -204,6 +204,19 @@ def widen_column(tx: Transaction, table: TableObject, name: str, type_: SqlType)
     return _evolved(tx, current, schema, "widen column")
 
 
+def comment_column(tx: Transaction, table: TableObject, name: str, comment: str) -> TableObject:
+    """Set a column's comment; its values and events stay as they are.
+
+    Raises:
+        SchemaInvalid: it is not there. Nothing is staged.
+        AlterAfterWrite: the table has changes of this transaction.
+    """
+    current = _live(tx, table)
+    schema = evolve.comment_column(current.schema, name, comment)
+    altered = replace(current, generations=(*current.generations[:-1], schema))
+    return _altered(tx, altered, "comment on column")
+
+
 def create_namespace(tx: Transaction, name: str, *, if_not_exists: bool = False) -> Namespace:
     """A new schema, or with `if_not_exists` the one that has the name.
 

@@ -110,6 +110,15 @@ def widen_column(schema: TableSchema, name: str, type_: SqlType) -> TableSchema:
     return _next(_with_column(schema, replace(column, type=type_)))
 
 
+def comment_column(schema: TableSchema, name: str, comment: str) -> TableSchema:
+    """The same generation with another comment on a column: comments are not on the log.
+
+    Raises:
+        SchemaInvalid: there is no such column.
+    """
+    return _with_column(schema, replace(column_named(schema, name), comment=comment))
+
+
 def check_compatible(old: TableSchema, new: TableSchema) -> None:
     """Nothing if events of both generations can be read by readers of either.
 

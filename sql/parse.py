@@ -48,6 +48,24 @@ def place_of(node: exp.Expr, statement: Statement) -> Place | None:
     return place_in(Piece(statement.text, statement.place), offset)
 
 
+def place_of_name(name: str, statement: Statement) -> Place | None:
+    """Where a statement names an object or a column first; names match without case."""
+    wanted = name.lower()
+    for text, place in statement.places.items():
+        if text.lower() == wanted:
+            return place
+    tree: object = getattr(statement, "tree", None) or getattr(statement, "query", None)
+    if not isinstance(tree, exp.Expr):
+        return None
+    last = wanted.rpartition(".")[2].strip('"')
+    for node in tree.find_all(exp.Identifier):
+        if node.name.lower() == last:
+            found = place_of(node.parent if isinstance(node.parent, exp.Table) else node, statement)
+            if found is not None:
+                return found
+    return None
+
+
 def _parse(text: str) -> tuple[Statement, ...]:
     binds = Binds()
     try:
@@ -63,12 +81,18 @@ def _statement(piece: Piece, binds: Binds) -> Statement:
     reader = Reader(piece, binds)
     made = _read(reader)
     reader.finish()
+    return _dressed(made, reader)
+
+
+def _dressed(made: Statement, reader: Reader) -> Statement:
+    """The statement with what is the same for all kinds."""
     return replace(
         made,
-        text=piece.text,
-        place=piece.place,
+        text=reader.piece.text,
+        place=reader.piece.place,
         binds=tuple(reader.marked.keys.values()),
         notices=tuple(reader.notices),
+        places=reader.places,
     )
 
 
@@ -176,9 +200,7 @@ def _explain(reader: Reader) -> Statement:
     made = _read(inner)
     inner.finish()
     reader.rest()
-    keys = tuple(inner.marked.keys.values())
-    inside = replace(made, text=piece.text, place=piece.place, binds=keys)
-    return Explain(statement=inside, format=shape)
+    return Explain(statement=_dressed(made, inner), format=shape)
 
 
 def _grant(reader: Reader) -> Statement:

@@ -193,9 +193,10 @@ def drop(reader: Reader) -> Statement:
     reader.index += 1
     if_exists = reader.if_exists()
     name = reader.name(f"a {kind.lower()}'s name")
-    if not reader.take("CASCADE"):
+    cascade = reader.take("CASCADE")
+    if not cascade:
         reader.take("RESTRICT")
-    return Drop(kind=kind, name=name, if_exists=if_exists)
+    return Drop(kind=kind, name=name, if_exists=if_exists, cascade=cascade)
 
 
 def undrop(reader: Reader) -> Statement:

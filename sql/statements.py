@@ -30,6 +30,8 @@ class Statement:
     place: Place = START
     binds: tuple[int | str, ...] = ()  # as they come: positions in the script from 0, names
     notices: tuple[str, ...] = ()  # what was read and means nothing here
+    # Where the names outside of trees stand, by name as written.
+    places: Mapping[str, Place] = field(default_factory=dict[str, Place])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,11 +217,12 @@ class AlterTable(Statement):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drop(Statement):
-    """DROP TABLE | VIEW | STREAM | SCHEMA | TASK [IF EXISTS] n."""
+    """DROP TABLE | VIEW | STREAM | SCHEMA | TASK [IF EXISTS] n [CASCADE]."""
 
     kind: str
     name: str
     if_exists: bool = False
+    cascade: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

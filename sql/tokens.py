@@ -156,12 +156,13 @@ def shown(token: Token) -> str:
 class Cursor:
     """A place between the tokens of one statement, moved on by what it takes."""
 
-    __slots__ = ("index", "piece", "tokens")
+    __slots__ = ("index", "piece", "places", "tokens")
 
     def __init__(self, piece: Piece, tokens: Sequence[Token] | None = None) -> None:
         self.piece = piece
         self.tokens: list[Token] = tokenize(piece) if tokens is None else list(tokens)
         self.index = 0
+        self.places: dict[str, Place] = {}  # of the names taken so far, by name as written
 
     @property
     def end(self) -> bool:
@@ -250,12 +251,14 @@ class Cursor:
         if token is None:
             raise self.expected(what)
         if token.token_type is TokenType.IDENTIFIER:
-            self.index += 1
-            return '"' + token.text.replace('"', '""') + '"'
-        if not is_word(token) or " " in token.text:
+            name = '"' + token.text.replace('"', '""') + '"'
+        elif is_word(token) and " " not in token.text:
+            name = token.text
+        else:
             raise self.expected(what)
+        self.places.setdefault(name, self.place(token))
         self.index += 1
-        return token.text
+        return name
 
     def name(self, what: str = "a name") -> str:
         """A name of one to three parts, as written; IDENTIFIER('a.b') is a.b.
@@ -268,10 +271,12 @@ class Cursor:
         """
         if self.word() == "IDENTIFIER" and self.word(1) == "(":
             return self._dynamic(what)
-        parts = [self.part(what)]
+        place, parts = self.place(), [self.part(what)]
         while self.take("."):
             parts.append(self.part("the rest of the name"))
-        return ".".join(parts)
+        name = ".".join(parts)
+        self.places.setdefault(name, place)
+        return name
 
     def _dynamic(self, what: str) -> str:
         self.need("IDENTIFIER", "(")
