@@ -54,7 +54,7 @@ def carry_out(begin: Callable[[], Transaction], plan: RewindPlan) -> Committed |
             execute(tx, plan)
         return tx.commit()
     except (PolicyForbids, ReasonRequired) as refused:
-        _audit_refusal(begin, plan, refused.code)
+        audit_refusal(begin, plan, refused.code)
         raise
     except WriteConflict as conflict:
         raise PlanOutdated(str(conflict)) from conflict
@@ -129,7 +129,8 @@ def _detail(plan: RewindPlan) -> str:
     return json.dumps(detail, ensure_ascii=False)
 
 
-def _audit_refusal(begin: Callable[[], Transaction], plan: RewindPlan, code: str) -> None:
+def audit_refusal(begin: Callable[[], Transaction], plan: RewindPlan, code: str) -> None:
+    """Put on record, in a commit of its own, that a stream's policy refused a plan."""
     tx = begin()
     try:
         detail = {**json.loads(_detail(plan)), "refused": code}

@@ -283,6 +283,23 @@ def alter_stream(tx: Transaction, stream: StreamObject, options: StreamOptions) 
     return tx.catalog.stream(stream.id)
 
 
+def rename_stream(tx: Transaction, stream: StreamObject, new_name: str) -> StreamObject:
+    """Give a stream another name, in another schema if the name says one; consumers stay with it.
+
+    Raises:
+        NameTaken, NotFound: the name is taken, or its schema is not there. Nothing is staged.
+    """
+    current, parsed = tx.catalog.stream(stream.id), parse(new_name)
+    namespace = namespace_of(tx.catalog, parsed) if parsed.schema else current.namespace
+    other = tx.catalog.find("stream", namespace, parsed.text)
+    if other is not None and other.id != stream.id:
+        raise NameTaken("stream", parsed.plain)
+    tx.depend_on("schema", namespace)
+    tx.stage_catalog(CatalogEvent(replace(current, name=parsed.plain, namespace=namespace)))
+    _audit(tx, "rename stream", tx.catalog.stream(stream.id))
+    return tx.catalog.stream(stream.id)
+
+
 def _join(tx: Transaction, stream: StreamObject) -> None:
     """Consumers of their own become the one of a SHARED stream."""
     there = registered(tx.catalog, stream)

@@ -20,7 +20,7 @@ from headwater.consumers.positions import (
 from headwater.sql.constants import value_of
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
-from headwater.sql.names import stream_named
+from headwater.sql.names import full_name, stream_named
 from headwater.sql.parse import place_of
 from headwater.sql.statements import At
 
@@ -119,8 +119,9 @@ def _in_unit(context: Context, unit: str, value: object) -> Position | None:
         case ("STATEMENT", str()):
             return AtStatement(number)
         case ("STREAM", str()):
-            stream_named(context.tx.catalog, context.state, number)
-            return AtStream(number)
+            catalog = context.tx.catalog
+            stream = stream_named(catalog, context.state, number)
+            return AtStream(full_name(catalog, stream))
         case _:
             return None
 

@@ -1,6 +1,13 @@
 """Names in statements: looked up in the session's schema first, then in `public`."""
 
-from headwater.log_store.catalog import Catalog, CatalogObject, StreamObject, TableObject
+from headwater.log_store.catalog import (
+    Catalog,
+    CatalogObject,
+    Namespace,
+    StreamObject,
+    TableObject,
+    ViewObject,
+)
 from headwater.producer.errors import NotFound
 from headwater.producer.names import find, parse, quoted
 from headwater.sql.context import State
@@ -56,3 +63,37 @@ def stream_named(catalog: Catalog, state: State, text: str) -> StreamObject:
     if not isinstance(stream, StreamObject):
         raise NotFound("stream", text)
     return stream
+
+
+def relation_named(catalog: Catalog, state: State, text: str) -> TableObject | ViewObject:
+    """The live table or view that a text names.
+
+    Raises:
+        NotFound: there is none.
+        NameInvalid: it is no name.
+    """
+    for kind in ("table", "view"):
+        relation = found(catalog, state, kind, text)
+        if isinstance(relation, TableObject | ViewObject):
+            return relation
+    raise NotFound("table or view", text)
+
+
+def schema_name(catalog: Catalog, namespace: int) -> str:
+    """A schema's declared name."""
+    schema = catalog.get("schema", namespace)
+    assert isinstance(schema, Namespace), "objects stand in schemas"
+    return schema.name
+
+
+def full_name(catalog: Catalog, of: TableObject | ViewObject | StreamObject) -> str:
+    """An object's schema and name as a statement can say them, in quotes where they need them."""
+    return f"{quoted(schema_name(catalog, of.namespace))}.{quoted(of.name)}"
+
+
+def short_name(catalog: Catalog, state: State, of: TableObject | ViewObject | StreamObject) -> str:
+    """The same, without the schema that names are looked up in anyway."""
+    schema = schema_name(catalog, of.namespace)
+    if schema.lower() == state.schema.lower():
+        return quoted(of.name)
+    return full_name(catalog, of)
