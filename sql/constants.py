@@ -4,7 +4,6 @@ What is more than that, such as `DATEADD(hour, -1, CURRENT_TIMESTAMP())`, is run
 row; nothing else of a statement's parts needs one.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -15,10 +14,12 @@ from headwater.schemas.casts import ASSIGN, Unfit
 from headwater.schemas.errors import TypeNotKnown
 from headwater.schemas.types import Kind, SqlType
 from headwater.schemas.values import from_plain
+from headwater.sql.binds import bind_value
 from headwater.sql.context import Context
-from headwater.sql.errors import DataError, Place, ProgrammingError, unsupported
+from headwater.sql.errors import DataError, Place, ProgrammingError, syntax
+from headwater.sql.evaluate import typed_value_of
 from headwater.sql.parse import place_of
-from headwater.sql.parse_binds import Key, bind_of
+from headwater.sql.parse_binds import bind_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCKS: Final = (exp.CurrentTimestamp, exp.CurrentTimestampLTZ, exp.CurrentDate, exp.CurrentTime)
@@ -28,27 +29,6 @@ NOT_CONSTANT: Final = object()
 def now(context: Context) -> datetime:
     """The time that the statement sees, in the session's zone."""
     return (_EPOCH + timedelta(microseconds=context.tx.now_us)).astimezone(context.state.zone)
-
-
-def bind_value(context: Context, key: Key, place: Place | None = None) -> object:
-    """The value given for a bind.
-
-    Raises:
-        ProgrammingError: none was given.
-    """
-    binds = context.binds
-    if isinstance(binds, Mapping):
-        if str(key) in binds:
-            return binds[str(key)]
-        raise ProgrammingError(f"no value is given for {key}", code="E_SQL_BINDS", place=place)
-    if isinstance(key, int) and key < len(binds):
-        return binds[key]
-    raise ProgrammingError(
-        f"no value is given for bind {key + 1 if isinstance(key, int) else key}: "
-        f"there are {len(binds)}",
-        code="E_SQL_BINDS",
-        place=place,
-    )
 
 
 def variable_value(context: Context, name: str, place: Place | None = None) -> object:
@@ -80,7 +60,7 @@ def constant(context: Context, node: exp.Expr) -> object:
     """The value of what is said outright, else NOT_CONSTANT; runs no query."""
     match node:
         case exp.Placeholder():
-            return bind_value(context, bind_of(node), place_of(node, context.statement))
+            return bind_value(context.binds, bind_of(node))
         case exp.Parameter():
             return variable_value(context, node.name, place_of(node, context.statement))
         case exp.Neg() | exp.Paren():
@@ -172,18 +152,21 @@ def _cast(context: Context, node: exp.Cast) -> object:
 
 def _queried(context: Context, node: exp.Expr) -> object:
     """The value of one expression as a query works it out."""
-    raise unsupported(
-        "this value has to be worked out by a query: SET a variable from a literal",
-        place_of(node, context.statement),
-    )
+    inner: object = node.this if isinstance(node, exp.Subquery) else None
+    asked = inner if isinstance(inner, exp.Query) else exp.select(node.copy())
+    return one_value(context, asked)
 
 
-def outer_value(type_: SqlType, value: object) -> object:
-    """A value of an inner Arrow column as Python users see it."""
-    zoned = type_.kind in (Kind.TIMESTAMP_LTZ, Kind.TIMESTAMP_TZ)
-    if isinstance(value, str) and (zoned or type_.kind in (Kind.VARIANT, Kind.OBJECT, Kind.ARRAY)):
-        return from_plain(type_, value)
-    return value
+def one_value(context: Context, query: exp.Query) -> object:
+    """The value of a query that gives one; None where it gives no row.
+
+    Raises:
+        ProgrammingError: it gives several columns or rows.
+    """
+    place = place_of(query, context.statement) or context.statement.place
+    if len(query.selects) > 1:
+        raise syntax("one value is wanted, the query gives several columns", place)
+    return typed_value_of(context, exp.Subquery(this=query.copy()))[1]
 
 
 def node_of(value: object) -> exp.Expr:

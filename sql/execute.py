@@ -7,11 +7,14 @@ from typing import Final, TypeVar, cast
 from sqlglot import exp
 
 from headwater.sql import delete, insert, merge, query, update
+from headwater.sql.catalog_runners import RUNNERS
 from headwater.sql.context import Context
+from headwater.sql.ddl_tables import create_table
 from headwater.sql.errors import unsupported
 from headwater.sql.results import Result
 from headwater.sql.statements import (
     AlterSession,
+    CreateTable,
     Delete,
     Describe,
     Explain,
@@ -27,7 +30,7 @@ from headwater.sql.statements import (
     Update,
     Use,
 )
-from headwater.sql.variables import filled, folded, set_variable, unset_variable
+from headwater.sql.variables import filled, folded
 
 _Of = TypeVar("_Of", bound=Statement)
 _Runner = Callable[[Context, Statement], Result]
@@ -38,7 +41,13 @@ def _runs(kind: type[_Of], run: Callable[[Context, _Of], Result]) -> tuple[type,
     return kind, cast(_Runner, run)
 
 
-_RUNNERS: Final[dict[type, _Runner]] = dict(
+def _create_table(context: Context, statement: CreateTable) -> Result:
+    if statement.query is not None or statement.temporary:
+        raise unsupported(f"{verb(statement)} of a query is not there yet", statement.place)
+    return create_table(context, statement)
+
+
+_RUNNERS: Final[dict[type, _Runner]] = RUNNERS | dict(
     (
         _runs(Insert, insert.run),
         _runs(Update, update.run),
@@ -46,8 +55,7 @@ _RUNNERS: Final[dict[type, _Runner]] = dict(
         _runs(Merge, merge.run),
         _runs(Truncate, delete.truncate),
         _runs(Query, query.run),
-        _runs(SetVariable, set_variable),
-        _runs(UnsetVariable, unset_variable),
+        _runs(CreateTable, _create_table),
     )
 )
 _READING: Final = (

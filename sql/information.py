@@ -17,11 +17,11 @@ from headwater.consumers.windows import start_of
 from headwater.log_store.catalog import Capture, StreamObject, TableObject, ViewObject
 from headwater.log_store.records import Counts
 from headwater.schemas.types import JSON_KINDS, Kind
+from headwater.sql import offers
 from headwater.sql.context import Context
 from headwater.sql.definitions import default_of, type_of
 from headwater.sql.listing import Shape, stamp
 from headwater.sql.names import schema_name
-from headwater.sql.results import OutColumn
 
 _DAY: Final = 86_400
 _YES: Final = {True: "YES", False: "NO"}
@@ -37,16 +37,6 @@ class Relation:
     def table(self, context: Context) -> pa.Table:
         """Its rows as this statement sees them."""
         return self.shape.table(self.shape.dicts(self.rows(context)))
-
-
-def relation(name: str) -> Relation | None:
-    """The relation of that name, in any case; None if there is none."""
-    return RELATIONS.get(name.upper())
-
-
-def columns_of(name: str) -> tuple[OutColumn, ...]:
-    """The columns of a relation."""
-    return RELATIONS[name.upper()].shape.columns
 
 
 def in_view(context: Context, table: TableObject) -> bool:
@@ -423,3 +413,11 @@ RELATIONS: Final[Mapping[str, Relation]] = {
     "STREAM_OFFSET_HISTORY": Relation(_HISTORY, _history),
     "TABLE_VERSIONS": Relation(_VERSIONS, _versions),
 }
+
+
+def _offered(relation: Relation) -> Callable[[Context], offers.Made]:
+    return lambda context: offers.Made(relation.shape.columns, relation.table(context))
+
+
+# Queries find them by name.
+offers.INFORMATION.update({name: _offered(one) for name, one in RELATIONS.items()})

@@ -23,6 +23,7 @@ from headwater.log_store.catalog import ConsumerObject, StreamObject
 from headwater.log_store.records import INITIAL
 from headwater.schemas.product import VERSION
 from headwater.schemas.types import SqlType
+from headwater.sql import offers
 from headwater.sql.constants import NOT_CONSTANT, constant
 from headwater.sql.context import Context
 from headwater.sql.definitions import definition
@@ -293,5 +294,22 @@ def stream_backlog(
     return _BACKLOG.columns, _BACKLOG.table(rows)
 
 
-TableFunction = Callable[[Context, Arguments], tuple[tuple[OutColumn, ...], pa.Table]]
-TABLE_FUNCTIONS: Final[Mapping[str, TableFunction]] = {"SYSTEM$STREAM_BACKLOG": stream_backlog}
+def _offered_backlog(
+    context: Context, arguments: Arguments, named: Mapping[str, object]
+) -> offers.Made:
+    if named:
+        raise ProgrammingError(
+            f"SYSTEM$STREAM_BACKLOG has no argument {next(iter(named))}: write its arguments in order",
+            code="E_SQL_ARGUMENT",
+            place=context.statement.place,
+        )
+    return offers.Made(*stream_backlog(context, arguments))
+
+
+def _offered(name: str) -> Callable[[Context, Arguments], offers.Value]:
+    return lambda context, arguments: offers.Value(*call(context, name, arguments))
+
+
+# Queries find them by name.
+offers.TABLE_FUNCTIONS["SYSTEM$STREAM_BACKLOG"] = _offered_backlog
+offers.SCALARS.update({name: _offered(name) for name in FUNCTIONS})

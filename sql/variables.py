@@ -7,7 +7,8 @@ from typing import Final, TypeVar, cast
 from sqlglot import exp
 
 from headwater.producer.names import parse
-from headwater.sql.constants import bind_value, node_of, value_of, variable_value
+from headwater.sql.binds import bind_value
+from headwater.sql.constants import node_of, value_of, variable_value
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.parse import place_of
@@ -79,7 +80,7 @@ def _name(context: Context, mark: str) -> str:
         value = variable_value(context, mark[1:], context.statement.place)
     elif mark.startswith(BIND):
         key = mark.removeprefix(BIND)
-        value = bind_value(context, int(key) if key.isdigit() else key, context.statement.place)
+        value = bind_value(context.binds, int(key) if key.isdigit() else key)
     else:
         return mark
     if not isinstance(value, str):
@@ -116,7 +117,7 @@ def _identify(context: Context, node: exp.DynamicIdentifier) -> None:
     if isinstance(inner, exp.Parameter):
         value = variable_value(context, inner.name, place_of(inner, context.statement))
     elif isinstance(inner, exp.Placeholder):
-        value = bind_value(context, bind_of(inner), place_of(inner, context.statement))
+        value = bind_value(context.binds, bind_of(inner))
     else:
         value = inner.name
     if not isinstance(value, str):
