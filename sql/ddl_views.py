@@ -17,9 +17,7 @@ from headwater.sql.context import Context
 from headwater.sql.ddl_tables import DONE, gone
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.names import found, qualified
-from headwater.sql.plans import bound
 from headwater.sql.results import Result, status
-from headwater.sql.select import out_column
 from headwater.sql.statements import AlterView, CreateView, Drop, Reading, reading_of
 from headwater.sql.trees import path_of
 
@@ -93,6 +91,10 @@ def _check_text(statement: CreateView) -> None:
 
 
 def _columns(context: Context, statement: CreateView, name: str) -> list[ViewColumn]:
+    # DuckDB is loaded by the first statement that needs it.
+    from headwater.sql.plans import bound
+    from headwater.sql.select import out_column
+
     plan, _ = bound(context, statement.query)
     given = [out_column(out) for out in plan.columns]
     names = [column.name for column in given]

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlglot import exp
-
 from headwater.log_store.catalog import (
     Capture,
     Namespace,
@@ -152,7 +150,8 @@ def _short(type_: SqlType) -> str:
 
 def text_of(text: str) -> str:
     """A text in single quotes, as it can be written."""
-    return exp.Literal.string(text).sql(dialect="snowflake")
+    inside = text.replace("\\", "\\\\").replace("'", "''")
+    return f"'{inside}'"
 
 
 def _table_options(table: TableObject) -> Iterable[str]:
