@@ -56,7 +56,6 @@ _RUNNERS: Final[dict[type, _Runner]] = RUNNERS | dict(
         _runs(Truncate, delete.truncate),
         _runs(Query, query.run),
         _runs(CreateTable, _create_table),
-        _runs(Query, _query),
     )
 )
 _READING: Final = (
