@@ -1,15 +1,15 @@
 """From what a Python user hands over to plain rows: dicts, tuples, keys, conditions, setters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import pyarrow.compute as pc
 
 from headwater.log_store.catalog import TableObject
 from headwater.ops.errors import BadArgument
 from headwater.schemas.tables import TableSchema
-from headwater.schemas.types import Plain, Row
-from headwater.schemas.values import to_plain
+from headwater.schemas.types import Row
+from headwater.schemas.values import assigners
 
 RowDict = dict[str, object]
 
@@ -20,6 +20,9 @@ class HasId(Protocol):
     @property
     def id(self) -> int: ...
 
+
+# Most keys are of these: one value, neither a mapping nor a sequence of several.
+_PLAIN_KEYS: Final = frozenset({int, str, bytes})
 
 # What an UPDATE sets: a value, or a function of the row as it was.
 Setter = object | Callable[[RowDict], object]
@@ -78,9 +81,10 @@ def named_values(
             )
         return dict(enumerate(row))
     found: dict[int, object] = {}
+    positions = schema.positions
     for name, value in row.items():
-        position = schema.position(name)
-        if position is None:
+        position = positions.get(name)
+        if position is None and (position := schema.position(name)) is None:
             raise BadArgument(
                 f"table {table} has no column {name}: it has {', '.join(schema.names)}"
             )
@@ -88,8 +92,8 @@ def named_values(
     return found
 
 
-def key_row(of: TableObject, key: object) -> Row:
-    """A whole row with the key's values in place and NULL elsewhere, to be encoded as a key.
+def key_values(of: TableObject, key: object) -> Row:
+    """The plain values of a key, in key order.
 
     Raises:
         BadArgument: the table has no key, or the key has another number of columns.
@@ -98,7 +102,10 @@ def key_row(of: TableObject, key: object) -> Row:
     schema = of.schema
     if not schema.key:
         raise BadArgument(f"table {of.name} has no primary key: say which rows with where=")
-    if isinstance(key, Mapping):
+    parts: list[object]
+    if type(key) in _PLAIN_KEYS:
+        parts = [key]
+    elif isinstance(key, Mapping):
         given = named_values(schema, of.name, cast("Mapping[str, object]", key))
         parts = [given.get(position) for position in schema.key_positions]
     elif isinstance(key, Sequence) and not isinstance(key, str | bytes):
@@ -108,7 +115,5 @@ def key_row(of: TableObject, key: object) -> Row:
     if len(parts) != len(schema.key):
         names = ", ".join(column.name for column in schema.key_columns)
         raise BadArgument(f"the key of table {of.name} is ({names}): give {len(schema.key)} values")
-    row: list[Plain] = [None] * len(schema.columns)
-    for position, value in zip(schema.key_positions, parts, strict=True):
-        row[position] = to_plain(schema.columns[position], value)
-    return tuple(row)
+    assign = assigners(schema)
+    return tuple([assign[at](value) for at, value in zip(schema.key_positions, parts, strict=True)])

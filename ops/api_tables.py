@@ -12,10 +12,14 @@ from headwater.log_store.catalog import Catalog, TableObject
 from headwater.log_store.port import View
 from headwater.log_store.records import Counts
 from headwater.log_store.state import diff, snapshot
-from headwater.ops.api_inputs import Setter, Where, held, key_row, read_once
+from headwater.ops.api_inputs import Setter, Where, held, key_values, read_once
+from headwater.ops.api_statements import Which, delete, insert, update
 from headwater.ops.present import Reads, from_us, outer, row_dict, row_dicts
+from headwater.ops.progress import load_progress
 from headwater.producer import ddl
 from headwater.producer.errors import NotFound
+from headwater.producer.load import load
+from headwater.producer.transaction import Transaction
 from headwater.schemas.images import codec
 from headwater.schemas.project import project_row
 from headwater.schemas.tables import ColumnSpec, TableSchema
@@ -135,7 +139,7 @@ class Table(Reads):
         """The row with a primary key, None if there is none. A key of several columns is a tuple."""
         with self._session.view() as view:
             of = self._live(view)
-            row_id = view.row_id(self._id, codec(of.schema).key(key_row(of, key)))
+            row_id = view.row_id(self._id, codec(of.schema).key_of(key_values(of, key)))
             stored = None if row_id is None else view.row(self._id, row_id)
             if stored is None:
                 return None
@@ -205,8 +209,10 @@ class Table(Reads):
             ValueRefused: a value does not fit its column; names row and column.
             DuplicateKey: a row has that key. Nothing was written in either case.
         """
-        rows = held(data)
-        return self._session.run(lambda tx: tx.insert(self._id, rows), again=not read_once(rows))
+        rows, again = _readable(data)
+        return self._session.one(
+            "insert", self._id, lambda tx, of: insert(tx, of, rows), again=again
+        )
 
     def update(
         self,
@@ -220,25 +226,25 @@ class Table(Reads):
 
         Returns how many matched; a row that already has the new values counts.
         """
-        rows = held(data)
-        return self._session.run(
-            lambda tx: tx.update(self._id, rows, key=key, where=where, set=set),
-            again=not read_once(rows),
+        rows, again = (None, True) if data is None else _readable(data)
+        which = Which(key, where)
+        return self._session.one(
+            "update", self._id, lambda tx, of: update(tx, of, rows, which, set), again=again
         )
 
     def delete(
         self, *, key: object = None, keys: "Data | None" = None, where: "Where | None" = None
     ) -> int:
         """Delete the row of one `key`, of each of `keys`, or those of `where`; returns how many."""
-        rows = held(keys)
-        return self._session.run(
-            lambda tx: tx.delete(self._id, key=key, keys=rows, where=where),
-            again=not read_once(rows),
+        rows, again = (None, True) if keys is None else _readable(keys)
+        which = Which(key, where)
+        return self._session.one(
+            "delete", self._id, lambda tx, of: delete(tx, of, rows, which), again=again
         )
 
     def truncate(self) -> int:
         """Delete every row: a delete change for each. Returns how many."""
-        return self._session.run(lambda tx: tx.truncate(self._id))
+        return self._session.one("truncate", self._id, Transaction.truncate)
 
     def load(self, source: object, *, progress: bool = False) -> int:
         """Insert a whole source in one commit: a CSV, Parquet or NDJSON path, Arrow, a DataFrame.
@@ -248,9 +254,13 @@ class Table(Reads):
         Raises:
             SourceUnreadable, ValueRefused, DuplicateKey: nothing was written.
         """
-        return self._session.run(
-            lambda tx: tx.load(self._id, source, progress=progress), again=not read_once(source)
-        )
+
+        def do(tx: Transaction, of: TableObject) -> int:
+            with load_progress(of.name, shown=progress) as report:
+                return load(tx, of, rows, report)
+
+        rows, again = _readable(source)
+        return self._session.one("load", self._id, do, again=again)
 
     # Definition.
 
@@ -277,3 +287,10 @@ class Table(Reads):
         if found.dropped_at is not None:
             raise NotFound("table", found.name, "it was dropped")
         return found
+
+
+def _readable(data: object) -> tuple[object, bool]:
+    """What is given, and whether it can be read a second time."""
+    if type(data) is dict:
+        return data, True
+    return held(data), not read_once(data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from headwater.consumers.lens import Lens, Lenses
 from headwater.consumers.positions import Position, Said, parse
-from headwater.log_store.catalog import Catalog, StreamObject
+from headwater.log_store.catalog import Catalog, StreamObject, TableObject
 from headwater.log_store.port import Log, View
 from headwater.log_store.sequencing import remembered
 from headwater.log_store.snapshots import SnapshotCache
@@ -16,8 +16,10 @@ from headwater.ops.errors import BadArgument, ReadOnly
 from headwater.ops.requests import Request
 from headwater.ops.settings import Settings
 from headwater.ops.wiring import Store
-from headwater.producer.retry import retry
+from headwater.producer.errors import NotFound
+from headwater.producer.retry import may_retry, retry
 from headwater.producer.transaction import Transaction
+from headwater.schemas.errors import ValueRefused
 
 if TYPE_CHECKING:
     from headwater.ops.api_transaction import Tx
@@ -128,26 +130,39 @@ class Session:
             first = None
         return Request(key, first)
 
-    def run(self, do: "Callable[[Tx], _T]", *, again: bool = True) -> _T:
-        """One call in a commit of its own, again by itself when another writer came first.
+    def one(
+        self,
+        operation: str,
+        table: int,
+        do: Callable[[Transaction, TableObject], int],
+        *,
+        again: bool = True,
+    ) -> int:
+        """One statement on a live table in a commit of its own; returns how many rows.
 
-        Not `again` for what can be read only once: it would be found empty the second time.
+        Again by itself when another writer came first, but for what can be read only once: that
+        would be found empty the second time.
         """
-
-        from headwater.ops.api_transaction import Tx
-
-        def attempt() -> _T:
+        tried = 0
+        while True:
             inner = self.begin()
             try:
-                tx = Tx(self, inner, autocommit=True)  # pyright: ignore[reportArgumentType]
-                done = do(tx)
+                of = inner.catalog.table(table)
+                if of.dropped_at is not None:
+                    raise NotFound("table", of.name)
+                inner.only_statement(operation)
+                try:
+                    done = do(inner, of)
+                except ValueRefused as refused:
+                    raise refused.in_table(of.name) from None
                 inner.commit()
-            except BaseException:
+            except BaseException as error:
                 inner.rollback()
-                raise
-            return done
-
-        return retry(attempt) if again else attempt()
+                tried += 1
+                if not again or not may_retry(error, tried):
+                    raise
+            else:
+                return done
 
     def define(self, do: Callable[[Transaction], _T]) -> _T:
         """One definition in a commit of its own, again by itself after a conflict."""

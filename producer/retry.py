@@ -16,6 +16,11 @@ class Coded(Protocol):
     def retryable(self) -> bool: ...
 
 
+def may_retry(error: BaseException, tried: int, *, attempts: int = ATTEMPTS) -> bool:
+    """Whether a unit that failed with this error, for the `tried`th time, may be tried anew."""
+    return tried < attempts and isinstance(error, Coded) and error.retryable
+
+
 def retry(
     unit: Callable[[], _T],
     *,
@@ -36,7 +41,7 @@ def retry(
             return unit()
         except Exception as error:
             tried += 1
-            if tried >= attempts or not (isinstance(error, Coded) and error.retryable):
+            if not may_retry(error, tried, attempts=attempts):
                 raise
         if pause is not None:
             pause(tried)

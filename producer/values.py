@@ -15,7 +15,7 @@ from headwater.schemas.arrow_casts import cast_column
 from headwater.schemas.arrow_plain import arrow_schema, to_array
 from headwater.schemas.tables import Column
 from headwater.schemas.types import Plain, Row
-from headwater.schemas.values import to_inner, to_plain
+from headwater.schemas.values import assigners, to_inner, to_plain
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,13 +37,21 @@ def complete_rows(
     """
     columns = of.schema.columns
     if len(rows) == 1 and first_row is None:
-        (row,) = rows
-        left_out = [at for at in range(len(columns)) if at not in row]
-        return [_whole(columns, row, {at: _fill(tx, of, at, rows) for at in left_out}, 0, None)]
+        return [complete_row(tx, of, rows[0])]
     missing = [at for at in range(len(columns)) if any(at not in row for row in rows)]
     fills = {at: _fill(tx, of, at, rows) for at in missing}
     start = first_row or 0
     return [_whole(columns, row, fills, number, start + number) for number, row in enumerate(rows)]
+
+
+def complete_row(tx: Transaction, of: TableObject, row: Mapping[int, object]) -> Row:
+    """One whole plain row, of no number; see `complete_rows`."""
+    columns = of.schema.columns
+    if len(row) == len(columns):
+        assign = assigners(of.schema)
+        return tuple([assign[at](row[at]) for at in range(len(columns))])
+    left_out = [at for at in range(len(columns)) if at not in row]
+    return _whole(columns, row, {at: _fill(tx, of, at, (row,)) for at in left_out}, 0, None)
 
 
 def _whole(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import cast
 
 from headwater.schemas.types import Kind, Plain, SqlType
@@ -22,6 +23,9 @@ class Unfit(Exception):
 Assign = Callable[[SqlType, object], Plain]
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?\s*")
+# Plain digits with a point at most: what needs no decimal arithmetic.
+_SIMPLE = re.compile(r"(-?[0-9]{1,18})(?:\.([0-9]{1,18}))?")
+_DAY_LENGTH = len("2024-02-29")
 _NOT_FINITE = re.compile(r"\s*[+-]?(nan|inf|infinity)\s*", re.IGNORECASE)
 _WIDE = Context(prec=2000, rounding=ROUND_HALF_UP)
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
@@ -76,6 +80,14 @@ def to_int(type_: SqlType, value: object) -> Plain:
 
 def to_decimal(type_: SqlType, value: object) -> Plain:
     """An unscaled int of at most the column's precision."""
+    scale = type_.scale or 0
+    if type(value) is str and (m := _SIMPLE.fullmatch(value)) is not None:
+        fraction = m[2] or ""
+        if len(fraction) <= scale:
+            number = int(m[1] + fraction.ljust(scale, "0"))
+            if abs(number) >= 10 ** (type_.precision or 38):
+                raise Unfit(f"is out of range of {type_}")
+            return number
     number = scaled(_number(value, type_), type_.scale or 0, type_)
     if abs(number) >= 10 ** (type_.precision or 38):
         raise Unfit(f"is out of range of {type_}")
@@ -227,7 +239,18 @@ def to_date(type_: SqlType, value: object) -> Plain:
     """Days since 1970; of a timestamp its date."""
     if type(value) is date:
         return value.toordinal() - 719163
+    if type(value) is str and len(value) == _DAY_LENGTH:
+        try:
+            return _day_of(value)
+        except (ValueError, OverflowError):
+            raise Unfit(f"is no {type_}") from None
     return _moment(type_, value).toordinal() - 719163
+
+
+@lru_cache(maxsize=4096)
+def _day_of(text: str) -> int:
+    """The day of a text, in days since 1970; the same few days come in again and again."""
+    return _parse(text).toordinal() - 719163
 
 
 def _micros(value: datetime | time) -> int:

@@ -53,20 +53,26 @@ class TableSchema:
     key_schema_id: int = 0
     # Where the key's columns stand in a row, in key order.
     key_positions: tuple[int, ...] = field(init=False, repr=False, compare=False)
-    _by_name: dict[str, int] = field(init=False, repr=False, compare=False)
+    # The same for all columns by name, as declared and in lower case; see `position`.
+    positions: dict[str, int] = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Worked out once: every row that is looked up by name asks for them.
         at = {column.id: position for position, column in enumerate(self.columns)}
         object.__setattr__(self, "key_positions", tuple(at[i] for i in self.key))
-        by_name: dict[str, int] = {}
+        positions: dict[str, int] = {}
         for position, column in enumerate(self.columns):
-            by_name.setdefault(column.name.lower(), position)
-        object.__setattr__(self, "_by_name", by_name)
+            positions.setdefault(column.name.lower(), position)
+        for position, column in enumerate(self.columns):
+            positions.setdefault(column.name, position)
+        object.__setattr__(self, "positions", positions)
+        # Caches look schemas up at every commit: hashing all columns would cost more than the rest.
+        hashed = hash((self.number, self.schema_id, self.next_column_id, self.key))
+        object.__setattr__(self, "_hash", hashed)
 
     def __hash__(self) -> int:
-        # Caches look schemas up at every commit: hashing all columns would cost more than the rest.
-        return hash((self.number, self.schema_id, self.next_column_id, self.key))
+        return self._hash
 
     @property
     def names(self) -> list[str]:
@@ -81,7 +87,7 @@ class TableSchema:
 
     def position(self, name: str) -> int | None:
         """Where a column stands; names match without case, None if there is none."""
-        return self._by_name.get(name.lower())
+        return self.positions.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ parses, fractions of a second beyond the column's precision are cut off. What ha
 """
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
+from functools import lru_cache, partial
 from typing import Final, Protocol, cast
 
 import numpy as np
@@ -22,6 +24,7 @@ from headwater.schemas.casts import ASSIGN, Unfit
 from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
 from headwater.schemas.tables import Column, TableSchema
 from headwater.schemas.types import JSON_KINDS, Kind, Plain, SqlType
+from headwater.schemas.wire import INT64_HIGH, INT64_LOW
 
 _WIDE = Context(prec=40)  # the default one rounds to 28 digits
 _EPOCH = datetime(1970, 1, 1)
@@ -61,6 +64,39 @@ def to_plain(column: Column, value: object, *, row: int | None = None) -> Plain:
         return ASSIGN[column.type.kind](column.type, value)
     except Unfit as refused:
         raise ValueRefused(column.name, value, str(refused), row=row) from None
+
+
+Assign = Callable[[object], Plain]
+
+
+@lru_cache(maxsize=512)
+def assigners(schema: TableSchema) -> tuple[Assign, ...]:
+    """For each column what `to_plain` does with a value, made once; errors name no row."""
+    return tuple(map(_assigner, schema.columns))
+
+
+def _assigner(column: Column) -> Assign:
+    # What most values of these kinds are needs one look; all else is `to_plain`'s.
+    longest = math.inf if column.type.length is None else column.type.length
+    match column.type.kind:
+        case Kind.INT:
+
+            def assign_int(value: object) -> Plain:
+                if type(value) is int and INT64_LOW <= value <= INT64_HIGH:
+                    return value
+                return to_plain(column, value)
+
+            return assign_int
+        case Kind.VARCHAR:
+
+            def assign_text(value: object) -> Plain:
+                if type(value) is str and value.isascii() and len(value) <= longest:
+                    return value
+                return to_plain(column, value)
+
+            return assign_text
+        case _:
+            return partial(to_plain, column)
 
 
 # What DECIMAL without parameters is; its values are shown without trailing zeros.
