@@ -59,7 +59,7 @@ class Overlay(Written):
         """The row of that id, None if there is none."""
         if row_id in self._lately:
             return self._lately[row_id]
-        if not self.pristine:
+        if self.rows or self.runs or self.hidden:
             own = self.own(row_id)
             if not isinstance(own, Absent):
                 if own is None:
@@ -96,15 +96,31 @@ class Overlay(Written):
             }
         return found
 
-    def read(self, stored: Stored) -> Known:
-        """A row of the view, in the table's current generation."""
+    def by_key(self, key: bytes) -> tuple[int, Known] | None:
+        """The row that holds a key, and its id."""
+        row_id = self.holder(key)
+        if row_id is None:
+            return None
+        if self.rows or self.runs or self.hidden:
+            found = self.known(row_id)
+            return None if found is None else (row_id, found)
+        stored = self.view.row(self.table.id, row_id)
+        if stored is None:
+            return None
+        known = self.read(stored, key)
+        self._lately = {row_id: known}
+        return row_id, known
+
+    def read(self, stored: Stored, key: bytes | None = None) -> Known:
+        """A row of the view, in the table's current generation; `key` where that is known."""
         if stored.schema_id == self.schema.schema_id:
             image, row = stored.image, self.codec.decode(stored.image)
         else:
             written = self.table.schema_of(stored.schema_id)
             row = project_row(codec(written).decode(stored.image), written, self.schema)
             image = self.codec.encode(row)
-        key = self.codec.key(row) if self.schema.key else b""
+        if key is None:
+            key = self.codec.key(row) if self.schema.key else b""
         return Known(stored.version, image, row, key)
 
     def holder(self, key: bytes) -> int | None:
@@ -142,7 +158,8 @@ class Overlay(Written):
         return found
 
     def put(self, row_id: int, own: Own | None, old_key: bytes) -> None:
-        self._lately.pop(row_id, None)
+        if self._lately:
+            self._lately.pop(row_id, None)
         super().put(row_id, own, old_key)
 
     def add_run(self, run: Run) -> None:
@@ -171,7 +188,7 @@ class Overlay(Written):
     def changes(self) -> TableChanges:
         """What is to be committed."""
         return TableChanges(
-            segments=self.spool,
+            segments=self.spool.segments(),
             count=self.count,
             generation=self.schema.number,
             byte_size=self.byte_size,

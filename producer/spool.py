@@ -7,7 +7,7 @@ dropped again; its bytes in the file are then just never read.
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -47,8 +47,7 @@ class Spool:
         self._entries: list[Entry] = []
         self._tail: list[RowChange] = []
         self._file: int | None = None
-        self._held = 0
-        self._length = 0
+        self._held = self._length = 0
 
     def row(self, change: RowChange) -> None:
         """Add one change at the end."""
@@ -112,6 +111,10 @@ class Spool:
             yield self.get(entry)
         if self._tail:
             yield Rows(self._tail)
+
+    def segments(self) -> Iterable[Segment]:
+        """All of them, to be iterated as often as needed; nothing may be added meanwhile."""
+        return self if self._entries else (Rows(self._tail),)
 
     def mark(self) -> Mark:
         """Where the order ends now."""

@@ -89,7 +89,8 @@ class Staged:
 
         If it raises, the transaction must be rolled back.
         """
-        self._check_open()
+        if self._closed:
+            raise TransactionClosed
         self._texts.append(text)
 
     def _undo(self, marks: dict[int, Mark]) -> None:
@@ -152,11 +153,12 @@ class Staged:
             StoreUnavailable: nothing was written.
             OutcomeUnknown: open the log again and look for `commit_id`.
         """
-        self._check_open()
+        if self._closed:
+            raise TransactionClosed
         intents = self._intents
         tables = {at: one.changes() for at, one in self._overlays.items() if one.count}
         try:
-            if not tables and not intents and self.idempotency is None:
+            if not (tables or intents or self.idempotency is not None):
                 return Committed(self.view.sequence, self.commit_id, self.view.time_us, {})
             return self.log.commit(
                 Batch(
@@ -164,7 +166,7 @@ class Staged:
                     actor=self.actor,
                     tables=tables,
                     moves=self._final_moves() if intents.moves else (),
-                    catalog=tuple(intents.events.values()),
+                    catalog=tuple(intents.events.values()) if intents.events else (),
                     unmoved=intents.unmoved,
                     objects=intents.objects,
                     audit=intents.audit,
@@ -189,7 +191,8 @@ class Staged:
         ]
 
     def _read(self, table: TableObject) -> Overlay:
-        self._check_open()
+        if self._closed:
+            raise TransactionClosed
         overlay = self._overlays.get(table.id)
         if overlay is None:
             current = self.catalog.table(table.id)

@@ -46,7 +46,7 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
             _update_one(overlay, row_id, old, overlay.codec.encode(row))
             return 1
     if len(inserts) == 1 and not updates and not deletes:
-        return _insert_one(overlay, *inserts[0])
+        return insert_one(overlay, *inserts[0])
     olds = _present(overlay, updates, deletes)
     new = [
         _new(overlay, row_id, row, old) for (row_id, row), old in zip(updates, olds, strict=False)
@@ -111,7 +111,12 @@ def _update_one(overlay: Overlay, row_id: int, old: Known, image: bytes) -> None
     overlay.byte_size += len(old.image) + len(image)
 
 
-def _insert_one(overlay: Overlay, row_id: int, row: Row) -> int:
+def insert_one(overlay: Overlay, row_id: int, row: Row) -> int:
+    """Stage the insert of one row; returns 1.
+
+    Raises:
+        DuplicateKey: a row has its key. Nothing is staged.
+    """
     key = overlay.codec.key(row) if overlay.schema.key else b""
     if key and overlay.holder(key) is not None:
         raise overlay.duplicate_key(key, None)

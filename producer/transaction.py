@@ -30,6 +30,8 @@ class Transaction(Staged):
         overlay = self._write(table)
         if not rows:
             return 0
+        if len(rows) == 1:
+            return staging.insert_one(overlay, self._reserve_rows(overlay, 1), rows[0])
         first = self._reserve_rows(overlay, len(rows))
         if len(rows) > staging.FEW:
             return bulk.insert_rows(overlay, first, rows)
@@ -111,9 +113,8 @@ class Transaction(Staged):
     def row_by_key(self, table: TableObject, key: Sequence[Plain]) -> tuple[int, Row] | None:
         """The row with these key values, in key order, and its id; own writes are seen."""
         overlay = self._read(table)
-        row_id = overlay.holder(overlay.codec.key_of(tuple(key)))
-        found = None if row_id is None else overlay.known(row_id)
-        return None if row_id is None or found is None else (row_id, found.row)
+        found = overlay.by_key(overlay.codec.key_of(tuple(key)))
+        return None if found is None else (found[0], found[1].row)
 
     def row(self, table: TableObject, row_id: int) -> Row | None:
         """A row by its id; own writes are seen."""

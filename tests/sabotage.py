@@ -56,14 +56,14 @@ SABOTAGES = (
     Sabotage(
         "watermark before target",
         "producer/staged.py",
-        "        try:\n            if not tables and not intents",
+        "        try:\n            if not (tables or intents",
         "        if intents.moves and tables:\n"
         "            early = self._final_moves()\n"
         "            events = tuple(intents.events.values())\n"
         "            intents.moves.clear()\n"
         "            intents.events.clear()\n"
         "            self.log.commit(Batch(commit_id=self.commit_id + 'w', moves=early, catalog=events))\n"
-        "        try:\n            if not tables and not intents",
+        "        try:\n            if not (tables or intents",
         ("tests/contract/test_streams.py", "tests/property/test_machine.py"),
     ),
     Sabotage(
