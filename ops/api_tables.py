@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
@@ -292,5 +292,5 @@ class Table(Reads):
 def _readable(data: object) -> tuple[object, bool]:
     """What is given, and whether it can be read a second time."""
     if type(data) is dict:
-        return data, True
+        return cast("object", data), True
     return held(data), not read_once(data)
