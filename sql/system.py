@@ -12,6 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from headwater.consumers.backlog import backlog, has_data, lowest_position
+from headwater.consumers.errors import shown_position
 from headwater.consumers.registration import (
     check_readable,
     find_consumer,
@@ -78,13 +79,13 @@ def stream_offset(context: Context, arguments: Arguments) -> object:
     """A consumer's watermark, without one the lowest; INITIAL is -1. None yet: where one starts."""
     stream = _stream(context, arguments[0], "SYSTEM$STREAM_OFFSET")
     if _is_new(context, stream):
-        return start_of(stream)
+        return shown_position(start_of(stream))
     view = context.tx.view
     consumer = _consumer(context, stream, arguments)
     if consumer is None:
-        return lowest_position(view, stream)
+        return shown_position(lowest_position(view, stream))
     mark = view.watermark(consumer.id)
-    return None if mark is None else mark.position
+    return None if mark is None else shown_position(mark.position)
 
 
 def current_stream_offset(context: Context, arguments: Arguments) -> object:
@@ -92,8 +93,10 @@ def current_stream_offset(context: Context, arguments: Arguments) -> object:
     stream = _stream(context, arguments[0], "CURRENT_STREAM_OFFSET")
     tx = context.tx
     if len(arguments) > 1 and arguments[1] is not None:
-        return position_in(tx, find_consumer(tx.catalog, stream, str(arguments[1])))
-    return lowest(stream, [position_in(tx, one) for one in registered(tx.catalog, stream)])
+        named = find_consumer(tx.catalog, stream, str(arguments[1]))
+        return shown_position(position_in(tx, named))
+    standing = [position_in(tx, one) for one in registered(tx.catalog, stream)]
+    return shown_position(lowest(stream, standing))
 
 
 def stream_has_data(context: Context, arguments: Arguments) -> object:
@@ -141,8 +144,8 @@ def _table_version(context: Context, arguments: Arguments) -> object:
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    "SYSTEM$STREAM_OFFSET": Function(_INT, 1, 2, stream_offset),
-    "CURRENT_STREAM_OFFSET": Function(_INT, 1, 2, current_stream_offset),
+    "SYSTEM$STREAM_OFFSET": Function(_TEXT, 1, 2, stream_offset),
+    "CURRENT_STREAM_OFFSET": Function(_TEXT, 1, 2, current_stream_offset),
     "SYSTEM$STREAM_HAS_DATA": Function(_TRUTH, 1, 2, stream_has_data),
     "SYSTEM$STREAM_GET_TABLE_TIMESTAMP": Function(_INT, 1, 1, stream_table_timestamp),
     "SYSTEM$TABLE_VERSION": Function(_INT, 1, 1, _table_version),
