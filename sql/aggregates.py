@@ -1,6 +1,6 @@
 """Aggregate functions, with Snowflake's results: AVG of exact numbers is exact, NULLs are left out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sqlglot import exp
@@ -21,12 +21,9 @@ from headwater.sql.typing_duck import (
     INT,
     OBJECT,
     VARCHAR,
-    derived,
     digits,
     duck,
-    is_json,
     number,
-    plain_name,
 )
 
 # Made of a call's arguments; `{d}` stands for DISTINCT, `{0}` for the first argument.
@@ -399,8 +396,9 @@ def _object_agg(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
         key = binder.cast(binder.expr(parts[0], scope), VARCHAR, node)
         value = binder.expr(parts[1], scope)
     kept = f"{key.sql} IS NOT NULL AND {value.sql} IS NOT NULL"
-    made = f"json_group_object({key.sql}, {as_json(value, binder.zone)}) FILTER (WHERE {kept})"
-    return computed(f"coalesce({made}, CAST('{{}}' AS JSON))", OBJECT)
+    entry = f"{{'key': {key.sql}, 'value': {as_json(value, binder.zone)}}}"
+    entries = f"list({entry}) FILTER (WHERE {kept})"
+    return computed(f"coalesce(to_json(map_from_entries({entries})), CAST('{{}}' AS JSON))", OBJECT)
 
 
 @handles(exp.Grouping)
@@ -408,6 +406,3 @@ def _grouping(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
     with Aggregating(binder, node, scope):
         values = [binder.expr(one, scope).sql for one in children(node)]
     return computed(f"grouping({', '.join(values)})", INT)
-
-
-__all__ = ["Callable", "averaged", "derived", "is_aggregate", "is_json", "plain_name", "simple"]

@@ -456,6 +456,3 @@ def ordered(value: Typed) -> str:
     if value.type is not None and value.type.kind is Kind.TIMESTAMP_TZ:
         return f"CAST({value.sql} AS TIMESTAMPTZ)"
     return value.sql
-
-
-__all__ = ["NTZ", "VARCHAR", "Casting", "Mismatch", "cast", "common", "comparable", "unify"]

@@ -17,7 +17,6 @@ from headwater.schemas.values import from_plain
 from headwater.sql.binds import bind_value
 from headwater.sql.context import Context
 from headwater.sql.errors import DataError, Place, ProgrammingError, syntax
-from headwater.sql.evaluate import typed_value_of
 from headwater.sql.parse import place_of
 from headwater.sql.parse_binds import bind_of
 
@@ -166,7 +165,9 @@ def one_value(context: Context, query: exp.Query) -> object:
     place = place_of(query, context.statement) or context.statement.place
     if len(query.selects) > 1:
         raise syntax("one value is wanted, the query gives several columns", place)
-    return typed_value_of(context, exp.Subquery(this=query.copy()))[1]
+    from headwater.sql.select import evaluate  # queries stand above
+
+    return evaluate(context, exp.Subquery(this=query.copy()))
 
 
 def node_of(value: object) -> exp.Expr:

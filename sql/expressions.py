@@ -11,10 +11,11 @@ from headwater.schemas.casts import ASSIGN, Unfit
 from headwater.schemas.errors import TypeNotKnown
 from headwater.schemas.types import Kind, SqlType
 from headwater.sql import coercion
-from headwater.sql.bind_values import bind_value
 from headwater.sql.binder import Binder, handles
 from headwater.sql.coercion import Mismatch, cast, comparable, unify
+from headwater.sql.constants import bind_value
 from headwater.sql.context import Context
+from headwater.sql.parse_binds import bind_of
 from headwater.sql.scopes import Scope
 from headwater.sql.trees import child, children, flag, has, inner, word
 from headwater.sql.typed import NULL, Typed, computed, text
@@ -24,7 +25,6 @@ from headwater.sql.typing_duck import (
     DATE,
     FLOAT,
     INT,
-    LTZ,
     NTZ,
     TIME,
     TZ,
@@ -164,7 +164,8 @@ def _outside_type(value: object) -> tuple[SqlType | None, object]:
 def _placeholder(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
     assert isinstance(node, exp.Placeholder)
     binder.repeatable = False
-    return outside(binder, node, bind_value(binder.context, node))
+    value = bind_value(binder.context.binds, bind_of(node))
+    return outside(binder, node, value)
 
 
 @handles(exp.Parameter)
@@ -587,7 +588,3 @@ def _try_cast(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
     if value.type is not None and value.type.kind is not Kind.VARCHAR:
         binder.fail(node, f"TRY_CAST takes text, this is a {plain_name(value.type)}: use CAST")
     return coercion.cast(value, type_, binder.how(node, guarded=False))
-
-
-__all__ = ["choose", "compare", "condition", "constant", "declared_type", "literal_as", "outside"]
-_ = LTZ

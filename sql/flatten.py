@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from headwater.schemas.types import Kind
 from headwater.sql.binder import Binder, name_of
-from headwater.sql.evaluate import value_of
+from headwater.sql.constants import value_of
 from headwater.sql.offers import TABLE_FUNCTIONS
 from headwater.sql.relations import names_of, renamed, rows_relation
 from headwater.sql.scopes import BoundColumn, Relation, Scope

@@ -69,7 +69,7 @@ def _bare(binder: Binder, node: exp.Expr, scope: Scope) -> str:
 
 def _by_name(binder: Binder, node: exp.Table) -> exp.Table:
     """IDENTIFIER('name') as the table of that name."""
-    from headwater.sql.evaluate import value_of
+    from headwater.sql.constants import value_of
 
     binder.repeatable = False
     said = value_of(binder.context, inner(inner(node)))

@@ -12,12 +12,29 @@ from typing import Final
 from sqlglot import exp
 
 from headwater.log_store.catalog import Catalog
+from headwater.sql import (
+    functions_number,
+    functions_text,
+    functions_time,
+    functions_variant,
+    special,
+    windowed,
+)
 from headwater.sql.binder import Binder, Out, Param
 from headwater.sql.context import Context
 from headwater.sql.queries import make_outermost, make_query
 from headwater.sql.sources import AnySource
 
 _KEPT: Final = 512
+# What translates functions registers itself when it is imported.
+HANDLED_BY: Final = (
+    functions_number,
+    functions_text,
+    functions_time,
+    functions_variant,
+    special,
+    windowed,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,9 +13,9 @@ from headwater.log_store.catalog import Capture, StreamObject, TableObject, View
 from headwater.producer.names import parse as parse_name
 from headwater.schemas.types import Kind, SqlType
 from headwater.sql.binder import Binder, Use
+from headwater.sql.constants import value_of
 from headwater.sql.context import Context, State
 from headwater.sql.errors import ProgrammingError
-from headwater.sql.evaluate import value_of
 from headwater.sql.names import found
 from headwater.sql.offers import INFORMATION, TEMPORARY, Made
 from headwater.sql.scopes import BoundColumn, Relation, Scope

@@ -24,7 +24,6 @@ from headwater.sql.binder import Out
 from headwater.sql.context import Context
 from headwater.sql.duck_errors import translated
 from headwater.sql.engine import engine_of
-from headwater.sql.evaluate import RUN
 from headwater.sql.plans import Plan, plan_of
 from headwater.sql.results import OutColumn
 from headwater.sql.shapes import shaped
@@ -202,13 +201,12 @@ def in_inner(type_: SqlType, column: arrow.Column) -> arrow.Column:
     return made
 
 
-def _evaluate(context: Context, node: exp.Expr) -> tuple[SqlType, object]:
-    result = run_query(context, exp.select(node.copy()), Looking(context))
+def evaluate(context: Context, node: exp.Expr) -> object:
+    """The value of one expression without columns, as users see it."""
+    result = run_query(context, exp.Select(expressions=[node.copy()]), Looking(context))
     type_ = result.columns[0].type
     column = arrow.columns_of(result.table())[0]
-    return type_, from_plain(type_, to_plains(type_, column)[0])
+    return from_plain(type_, to_plains(type_, column)[0])
 
 
-RUN.append(_evaluate)
-
-__all__ = ["Looking", "QueryResult", "StreamUse", "Windows", "run_query", "stream_uses"]
+__all__ = ["Looking", "QueryResult", "StreamUse", "Windows", "evaluate", "run_query", "stream_uses"]

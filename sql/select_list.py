@@ -57,7 +57,22 @@ def _name(binder: Binder, node: exp.Expr, scope: Scope) -> str:
             for column in relation.find(node.name, exact=exact):
                 return column.name
         return node.name
-    return re.sub(r"\s+", " ", node.sql("snowflake"))
+    called = "" if isinstance(node, exp.Cast) else _as_called(binder, node)
+    return re.sub(r"\s+", " ", called or node.sql("snowflake"))
+
+
+def _as_called(binder: Binder, node: exp.Expr) -> str:
+    """A call as it was written, whatever sqlglot made of it; empty for no call."""
+    start, end = node.meta.get("start"), node.meta.get("end")
+    text = binder.context.statement.text
+    if binder.views or not isinstance(start, int) or not isinstance(end, int):
+        return ""
+    name, depth = text[start : end + 1].upper(), 0
+    for at in range(end + 1, len(text)):
+        depth += (text[at] == "(") - (text[at] == ")")
+        if depth == 0:
+            return name + text[end + 1 : at + 1] if text[at] == ")" else ""
+    return ""
 
 
 def _star(

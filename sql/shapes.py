@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from headwater.schemas import arrow
 from headwater.schemas.tables import Column, TableSchema
-from headwater.schemas.types import Kind
 from headwater.schemas.values import to_inner
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
@@ -64,6 +63,3 @@ def _unquoted(column: arrow.Column) -> arrow.Column:
             value = json.loads(value)
         made.append(None if value == "null" else value)
     return arrow.array(made, arrow.STRING)
-
-
-__all__ = ["Kind", "shaped"]
