@@ -161,12 +161,14 @@ class Marked:
             key = self.keys.get(_start(name))
             if key is None or column.args.get("table") is not None:
                 continue
-            bind = exp.Placeholder()
-            bind.meta[BIND_KEY] = key
-            bind.meta["start"], bind.meta["end"] = name.meta["start"], name.meta["end"]
+            bind = _placeholder(name, key)
             if column is tree:
                 return bind
             column.replace(bind)
+        for dynamic in list(tree.find_all(exp.DynamicIdentifier)):
+            name = dynamic.this
+            if isinstance(name, exp.Identifier) and _start(name) in self.keys:
+                name.replace(_placeholder(name, self.keys[_start(name)]))
         return tree
 
     def missing(self, placed: Sequence[exp.Expr], inside: Sequence[Token]) -> int | None:
@@ -176,6 +178,13 @@ class Marked:
         }
         wanted = (token.start for token in inside if token.start in self.keys)
         return next((start for start in wanted if start not in found), None)
+
+
+def _placeholder(name: exp.Expr, key: Key) -> exp.Placeholder:
+    bind = exp.Placeholder()
+    bind.meta[BIND_KEY] = key
+    bind.meta["start"], bind.meta["end"] = name.meta["start"], name.meta["end"]
+    return bind
 
 
 def bind_of(node: exp.Placeholder) -> Key:

@@ -65,7 +65,7 @@ _CODES: Final[Mapping[type[Exception], str]] = {
     OSError: "E_IO",
 }
 # What an error calls the thing it is about, the nearest to the text first.
-_NAMED: Final = ("column", "name", "stream", "table")
+_NAMED: Final = ("column", "name", "text", "stream", "table")
 _PIECE: Final = re.compile(
     r"""'(?:[^'\\]|\\.|'')*+' | "(?:[^"]|"")*+" | \$\$.*?\$\$ | --[^\n]* | //[^\n]* | /\*.*?\*/
       | [^\W\d][\w$]*""",
