@@ -42,11 +42,14 @@ def definition(context: Context, kind: str, name: str, *, qualified: bool = Fals
         case "STREAM":
             return of_stream(context, stream_named(catalog, state, name), qualified=qualified)
         case "SCHEMA":
-            return "\n\n".join(_of_schema(context, _schema(context, name)))
+            return "\n\n".join(_of_schemas(context, [_schema(context, name)]))
         case "DATABASE":
-            schemas = (one for one in catalog.all("schema") if isinstance(one, Namespace))
-            parts = (_of_schema(context, one) for one in schemas if one.dropped_at is None)
-            return "\n\n".join(text for part in parts for text in part)
+            schemas = [
+                one
+                for one in catalog.all("schema")
+                if isinstance(one, Namespace) and one.dropped_at is None
+            ]
+            return "\n\n".join(_of_schemas(context, schemas))
         case _:
             raise ProgrammingError(
                 f"GET_DDL knows no kind {kind[:40]}: it knows {', '.join(_KINDS)}",
@@ -62,19 +65,17 @@ def _schema(context: Context, name: str) -> Namespace:
     return schema
 
 
-def _of_schema(context: Context, schema: Namespace) -> Iterable[str]:
-    """Everything in a schema, in an order in which it can be declared again."""
-    catalog = context.tx.catalog
-    if schema.name != "public":
-        yield f"create schema if not exists {quoted(schema.name)};"
-    for table in catalog.tables():
-        if table.namespace == schema.id:
-            yield of_relation(context, table, qualified=True)
-    for view in catalog.views():
-        if view.namespace == schema.id:
-            yield of_relation(context, view, qualified=True)
+def _of_schemas(context: Context, schemas: Sequence[Namespace]) -> Iterable[str]:
+    """Everything in some schemas, in an order in which it can be declared again."""
+    catalog, within = context.tx.catalog, {schema.id for schema in schemas}
+    for schema in schemas:
+        if schema.name != "public":
+            yield f"create schema if not exists {quoted(schema.name)};"
+    for relation in (*catalog.tables(), *catalog.views()):
+        if relation.namespace in within:
+            yield of_relation(context, relation, qualified=True)
     for stream in catalog.streams():
-        if stream.namespace == schema.id:
+        if stream.namespace in within:
             yield of_stream(context, stream, qualified=True)
 
 

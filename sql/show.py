@@ -177,7 +177,7 @@ def _columns(context: Context, statement: Show) -> Iterator[dict[str, object]]:
     for row in information.RELATIONS["COLUMNS"].rows(context):
         if isinstance(scope, TableObject) and row["TABLE_NAME"] != scope.name:
             continue
-        numbered = row["IDENTITY_START"] is not None
+        numbered = row.get("IDENTITY_START") is not None
         yield {
             "table_name": row["TABLE_NAME"],
             "schema_name": row["TABLE_SCHEMA"],
@@ -186,7 +186,7 @@ def _columns(context: Context, statement: Show) -> Iterator[dict[str, object]]:
             "null": row["IS_NULLABLE"],
             "default": row.get("COLUMN_DEFAULT"),
             "kind": "COLUMN",
-            "comment": row["COMMENT"],
+            "comment": row.get("COMMENT"),
             "autoincrement": f"START {row['IDENTITY_START']} INCREMENT {row['IDENTITY_INCREMENT']}"
             if numbered
             else None,

@@ -1,6 +1,5 @@
 """What exists, told in SQL: SHOW, DESCRIBE, GET_DDL, INFORMATION_SCHEMA, SYSTEM$ functions."""
 
-import sys
 from collections.abc import Iterator
 from typing import cast
 
@@ -142,15 +141,6 @@ def test_system_functions_ask_the_snapshot(sql: Sql) -> None:
     assert sql.value("SELECT SYSTEM$STREAM_HAS_DATA('all_s')") is False
 
 
-def test_system_functions_work_inside_queries_with_binds_and_variables(sql: Sql) -> None:
-    sql.result("SET s = 'all_s'")
-    assert sql.rows("SELECT id, SYSTEM$STREAM_OFFSET($s) AS o FROM orders ORDER BY id") == [
-        (1, 0),
-        (2, 0),
-    ]
-    assert sql.value("SELECT SYSTEM$STREAM_OFFSET(?)", ["all_s"]) == 0
-
-
 def test_the_backlog_has_a_row_for_each_version_to_be_consumed(sql: Sql) -> None:
     rows = sql.rows(
         "SELECT version, inserts, updates, deletes, changes "
@@ -184,24 +174,6 @@ def test_own_consumption_counts_only_for_the_current_offset(sql: Sql) -> None:
 )
 def test_questions_about_nothing_are_refused(sql: Sql, text: str, code: str) -> None:
     assert sql.error(text).code == code
-
-
-def test_a_bare_question_to_the_system_loads_no_engine() -> None:
-    program = (
-        "import sys, headwater\n"
-        "with headwater.connect('memory:') as db:\n"
-        "    db.sql.execute('CREATE TABLE t (a INT); CREATE STREAM s ON TABLE t')\n"
-        "    db.sql.execute('INSERT INTO t VALUES (1)')\n"
-        "    print(db.sql.execute(\"SELECT SYSTEM$STREAM_HAS_DATA('s')\")[0].table().to_pylist())\n"
-        "print('duckdb' in sys.modules)\n"
-    )
-    import subprocess
-
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert "True}" in done.stdout
-    assert done.stdout.splitlines()[-1] == "False"
 
 
 DECLARED = """
