@@ -71,7 +71,8 @@ def _of_schemas(context: Context, schemas: Sequence[Namespace]) -> Iterable[str]
     for schema in schemas:
         if schema.name != "public":
             yield f"create schema if not exists {quoted(schema.name)};"
-    for relation in (*catalog.tables(), *catalog.views()):
+    relations: list[TableObject | ViewObject] = [*catalog.tables(), *catalog.views()]
+    for relation in relations:
         if relation.namespace in within:
             yield of_relation(context, relation, qualified=True)
     for stream in catalog.streams():

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
+from support_statements import Sql, sql_store
 
 import headwater
 from headwater.sql.parse import parse
 from headwater.sql.statements import Show
-from tests.support_statements import Sql, sql_store
 
 
 @pytest.fixture

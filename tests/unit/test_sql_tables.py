@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-
-from tests.support_statements import Sql, sql_store
+from support_statements import Sql, sql_store
 
 
 @pytest.fixture
