@@ -76,7 +76,7 @@ def _is_new(context: Context, stream: StreamObject) -> bool:
 
 
 def stream_offset(context: Context, arguments: Arguments) -> object:
-    """A consumer's watermark, without one the lowest; INITIAL is -1. None yet: where one starts."""
+    """A consumer's watermark, such as v41 or INITIAL; without one the lowest, or where one starts."""
     stream = _stream(context, arguments[0], "SYSTEM$STREAM_OFFSET")
     if _is_new(context, stream):
         return shown_position(start_of(stream))
