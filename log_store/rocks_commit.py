@@ -275,7 +275,7 @@ class Committer:
         if settled is not None:
             return settled
         sequenced = sequence(batch, live, now_us)
-        if _byte_size(batch) > LARGE_BYTES:
+        if byte_size(batch) > LARGE_BYTES:
             return sequenced
         rocks = self._store.batch()
         made = [put_table(rocks, sequenced, table) for table in sequenced.assemblies]
@@ -382,7 +382,7 @@ def committed_of(row: CommitRow) -> Committed:
     return Committed(row.sequence, row.commit_id, row.time_us, row.versions, result=row.result)
 
 
-def _byte_size(batch: Batch) -> int:
+def byte_size(batch: Batch) -> int:
     return sum(c.byte_size + _EVENT_BYTES * c.count for c in batch.tables.values())
 
 

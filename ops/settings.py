@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,6 +17,11 @@ class Settings(BaseSettings):
     actor: who is written beside each commit; the login name if empty.
     statement_seconds: how long an SQL statement may take; 0 is without end.
     statement_mib: memory that the query engine may use for SQL statements, in MiB.
+    replica_dir: where replicas of stores on Kafka are kept, one directory a prefix.
+    kafka_options: security settings for the cluster as JSON, by librdkafka's names, as in
+        `{"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512", ..}`; never shown.
+    kafka_timeout_s: how long a commit waits for the cluster, and then the search for its outcome.
+    kafka_compression: how records are compressed.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
@@ -27,3 +32,7 @@ class Settings(BaseSettings):
     actor: str = ""
     statement_seconds: float = Field(default=0.0, ge=0)
     statement_mib: int = Field(default=2048, ge=64, le=1 << 20)
+    replica_dir: Path = Path("headwater-replicas")
+    kafka_options: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    kafka_timeout_s: float = Field(default=30.0, ge=1, le=600)
+    kafka_compression: Literal["lz4", "zstd", "gzip", "snappy", "none"] = "lz4"

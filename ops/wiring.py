@@ -15,6 +15,7 @@ from headwater.log_store.port import Log
 from headwater.log_store.rocks import RocksLog, RocksOptions
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.ops.errors import TargetNotKnown
+from headwater.ops.kafka_target import SCHEME, KafkaTarget, parse_target
 from headwater.ops.settings import Settings
 
 Clock = Callable[[], int]
@@ -58,12 +59,13 @@ _OPEN: dict[str, Store] = {}
 
 
 def open_store(target: str | Path, options: OpenOptions) -> Store:
-    """The store at a directory, or a new one in memory for `memory:`.
+    """The store at a directory, on Kafka for `kafka://..`, or a new one in memory for `memory:`.
 
     Raises:
         TargetNotKnown: a URL of a kind there is none of, or no store is there and none may be made.
         DirectoryInUse: another process has it open for writing.
         LogDamaged: what is on disk is not what was acknowledged.
+        StoreUnavailable: the cluster cannot be reached.
     """
     text = str(target)
     settings = Settings()
@@ -71,8 +73,12 @@ def open_store(target: str | Path, options: OpenOptions) -> Store:
     if text.startswith("memory:"):
         memory = MemoryLog(text.removeprefix("memory:") or "memory", clock=clock)
         return _store(text, memory, options, settings, None)
+    if text.startswith(SCHEME):
+        return _open_kafka(parse_target(text), options, settings)
     if re.match(r"[a-z][a-z0-9+.-]*://", text):
-        raise TargetNotKnown(f"{text} cannot be opened: give a directory, or memory:")
+        raise TargetNotKnown(
+            f"{text} cannot be opened: give a directory, kafka://host:9092/prefix, or memory:"
+        )
     path = Path(text).expanduser().resolve()
     if not options.create and not path.is_dir():
         raise TargetNotKnown(f"{path} holds no store: connect without create=False to make one")
@@ -80,18 +86,49 @@ def open_store(target: str | Path, options: OpenOptions) -> Store:
         from headwater.log_store.rocks_readonly import open_read_only
 
         return _store(text, open_read_only(path), options, settings, None)
+    durability = options.durability or settings.durability
+    rocks = RocksOptions(path=path, name=store_name(path), fsync=durability == "fsync", clock=clock)
+    return _shared(str(path), lambda: _store(text, RocksLog(rocks), options, settings, str(path)))
+
+
+def _shared(key: str, open_it: Callable[[], Store]) -> Store:
+    """The store that this process has open under the key, else a new one."""
     with _LOCK:
-        shared = _OPEN.get(str(path))
+        shared = _OPEN.get(key)
         if shared is not None:
             shared.sessions += 1
             return shared
-        durability = options.durability or settings.durability
-        log = RocksLog(
-            RocksOptions(path=path, name=store_name(path), fsync=durability == "fsync", clock=clock)
-        )
-        store = _store(text, log, options, settings, str(path))
-        _OPEN[str(path)] = store
+        _OPEN[key] = store = open_it()
         return store
+
+
+def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -> Store:
+    """The store at a prefix of a cluster, its replica in a directory here."""
+    path = (target.path or settings.replica_dir / target.prefix).expanduser().resolve()
+    if options.read_only:
+        from headwater.log_store.rocks_readonly import open_read_only
+
+        return _store(target.shown, open_read_only(path), options, settings, None)
+    # Only here: a store in a directory need not load Kafka's client.
+    from headwater.log_store.kafka import KafkaLog, KafkaOptions
+    from headwater.log_store.kafka_client import Cluster
+
+    told = {name: value.get_secret_value() for name, value in settings.kafka_options.items()}
+    try:
+        cluster = Cluster(brokers=target.brokers, options=told)
+    except ValueError as error:
+        raise TargetNotKnown(f"HEADWATER_KAFKA_OPTIONS: {error}") from error
+    kafka = KafkaOptions(
+        path=path,
+        prefix=target.prefix,
+        cluster=cluster,
+        create=options.create,
+        timeout_s=settings.kafka_timeout_s,
+        compression=settings.kafka_compression,
+        clock=options.clock or wall_clock_us,
+    )
+    key = f"{target.shown} {path}"
+    return _shared(key, lambda: _store(target.shown, KafkaLog(kafka), options, settings, key))
 
 
 def _store(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from support_clock import Clock
-from support_kafka import kafka, kafka_cluster, mark_broker_tests, prefix
+from support_kafka import Broker, kafka, kafka_cluster, mark_broker_tests, prefix
+from support_kafka_log import assert_rebuilt_from_topics, open_kafka
 
 from headwater.log_store.errors import StoreUnavailable
 from headwater.log_store.memory import MemoryLog
@@ -34,13 +35,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_broker_tests(items)
 
 
-@pytest.fixture(params=["memory", "rocks"])
+_ADAPTERS = ["memory", "rocks", pytest.param("kafka", marks=pytest.mark.broker)]
+
+
+@pytest.fixture(params=_ADAPTERS)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """What `connect` is given for an empty store of each kind."""
+    if request.param == "memory":
+        return "memory:shop"
+    if request.param == "rocks":
+        return tmp_path / "shop"
+    broker: Broker = request.getfixturevalue("kafka")
+    name: str = request.getfixturevalue("prefix")
+    return f"kafka://{broker.bootstrap}/{name}?dir={tmp_path / 'shop'}"
+
+
+@pytest.fixture(params=_ADAPTERS)
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
     """Every adapter in turn, with a clock that goes a second further at each look.
 
-    What the embedded one keeps beside its log is compared with the log when the test is over.
+    What the embedded one keeps beside its log is compared with the log when the test is over. A
+    Kafka store ends in a node that is built from the topics alone, and is compared with it.
     """
     clock = Clock()
+    if request.param == "kafka":
+        broker: Broker = request.getfixturevalue("kafka")
+        name: str = request.getfixturevalue("prefix")
+        replica = open_kafka(tmp_path / "shop", broker.bootstrap, name, clock=clock)
+        yield replica
+        assert_rebuilt_from_topics(replica)
+        return
     if request.param == "memory":
         opened: Log = MemoryLog("shop", clock=clock)
     else:

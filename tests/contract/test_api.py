@@ -24,10 +24,9 @@ from headwater.schemas.types import SqlType
 ORDERS = {"order_id": "INT", "amount": "DECIMAL(10,2)", "status": "VARCHAR"}
 
 
-@pytest.fixture(params=["memory", "rocks"])
-def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def db(target: str | Path) -> Iterator[Database]:
     """A store of each kind, empty."""
-    target = "memory:shop" if request.param == "memory" else tmp_path / "shop"
     with headwater.connect(target, clock=Clock(), actor="ann") as opened:
         yield opened
         assert_rebuilt(opened)

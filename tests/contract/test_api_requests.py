@@ -17,10 +17,9 @@ from headwater.schemas.errors import ValueRefused
 COLUMNS = {"id": "INT", "v": "VARCHAR"}
 
 
-@pytest.fixture(params=["memory", "rocks"])
-def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def db(target: str | Path) -> Iterator[Database]:
     """A store of each kind with an empty table t."""
-    target = "memory:requests" if request.param == "memory" else tmp_path / "shop"
     with headwater.connect(target, clock=Clock(), actor="ann") as opened:
         opened.create_table("t", COLUMNS, key="id")
         yield opened

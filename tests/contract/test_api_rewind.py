@@ -12,10 +12,9 @@ from headwater.consumers.errors import PlanOutdated, ReasonRequired, RewindRefus
 from headwater.ops.api import Database
 
 
-@pytest.fixture(params=["memory", "rocks"])
-def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def db(target: str | Path) -> Iterator[Database]:
     """A store whose table `log` has consumed three windows of `orders`, one order each."""
-    target = "memory:shop" if request.param == "memory" else tmp_path / "shop"
     with headwater.connect(target, clock=Clock(), actor="ann") as opened:
         opened.create_table("orders", {"order_id": "INT"}, key="order_id")
         opened.create_table("log", {"order_id": "INT"})

@@ -24,10 +24,9 @@ from headwater.producer.errors import NotFound
 Row = tuple[str, bool, object]
 
 
-@pytest.fixture(params=["memory", "rocks"])
-def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def db(target: str | Path) -> Iterator[Database]:
     """A store with a table `orders` that has one row, and a stream on it made after that row."""
-    target = "memory:shop" if request.param == "memory" else tmp_path / "shop"
     with headwater.connect(target, clock=Clock(), actor="ann") as opened:
         columns = {"order_id": "INT", "status": "VARCHAR"}
         opened.create_table("orders", columns, key="order_id").insert({"order_id": 0})

@@ -1,0 +1,263 @@
+"""Topics, their ids and ends, the brokers' settings, the offsets of groups: all but the records."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar, cast
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.cimpl import NewTopic
+
+from headwater.log_store.kafka_client import BrokerError, Cluster, raise_fault
+from headwater.log_store.kafka_records import Position
+
+T = TypeVar("T")
+# The driver does not declare what these make.
+_LATEST = cast(OffsetSpec, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+_EARLIEST = cast(OffsetSpec, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+TIMEOUT_S: Final = 30.0
+_PAUSE_S: Final = 0.02
+_HEARSAY_S: Final = 10.0
+_HEARSAY: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+    }
+)
+
+# Kept for ever; the record's time is the commit's, which may be ahead of the broker's clock.
+KEPT: Final[Mapping[str, str]] = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.after.max.ms": str((1 << 63) - 1),
+    "message.timestamp.before.max.ms": str((1 << 63) - 1),
+}
+COMPACTED: Final[Mapping[str, str]] = {**KEPT, "cleanup.policy": "compact"}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic that is there: its id, which a topic made anew under the name does not have."""
+
+    name: str
+    topic_id: str
+    partitions: int
+
+
+class _Told(Protocol):
+    """What describes a topic."""
+
+    topic_id: object
+    partitions: list[object]
+
+
+class _Offset(Protocol):
+    offset: int
+
+
+class _Setting(Protocol):
+    value: str | None
+
+
+class _Group(Protocol):
+    topic_partitions: list[TopicPartition]
+
+
+class _Metadata(Protocol):
+    brokers: Mapping[int, object]
+
+
+class _Driver(Protocol):
+    """The driver's administrator as it is used here: its own declarations leave the results open."""
+
+    def describe_topics(
+        self, topics: TopicCollection, *, request_timeout: float
+    ) -> dict[str, Future[_Told]]: ...
+    def create_topics(
+        self, topics: list[NewTopic], *, request_timeout: float
+    ) -> dict[str, Future[None]]: ...
+    def delete_topics(
+        self, topics: list[str], *, request_timeout: float
+    ) -> dict[str, Future[None]]: ...
+    def list_offsets(
+        self,
+        places: dict[TopicPartition, OffsetSpec],
+        *,
+        isolation_level: IsolationLevel,
+        request_timeout: float,
+    ) -> dict[TopicPartition, Future[_Offset]]: ...
+    def describe_configs(
+        self, resources: list[ConfigResource], *, request_timeout: float
+    ) -> dict[ConfigResource, Future[dict[str, _Setting]]]: ...
+    def list_topics(self, *, timeout: float) -> _Metadata: ...
+    def list_consumer_group_offsets(
+        self,
+        groups: list[ConsumerGroupTopicPartitions],
+        *,
+        require_stable: bool,
+        request_timeout: float,
+    ) -> dict[str, Future[_Group]]: ...
+    def alter_consumer_group_offsets(
+        self, groups: list[ConsumerGroupTopicPartitions], *, request_timeout: float
+    ) -> dict[str, Future[_Group]]: ...
+
+
+class Admin:
+    """Administers a cluster. Every method raises BrokerError."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        try:
+            # See `_Driver`: the driver itself does not say what its futures hold.
+            self._client = cast(_Driver, AdminClient(cluster.config()))
+        except KafkaException as error:
+            raise_fault("reach the cluster", error)
+
+    def topics(self, names: Iterable[str]) -> dict[str, TopicState]:
+        """Which of these topics there are."""
+        asked = list(names)
+        if not asked:
+            return {}
+        futures = self._client.describe_topics(TopicCollection(asked), request_timeout=TIMEOUT_S)
+        found: dict[str, TopicState] = {}
+        for name, future in futures.items():
+            try:
+                told = future.result(TIMEOUT_S)
+            except KafkaException as error:
+                if _code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise_fault(f"describe topic {name}", error)
+            found[name] = TopicState(name, str(told.topic_id), len(told.partitions))
+        return found
+
+    def await_topics(self, names: Iterable[str]) -> dict[str, TopicState]:
+        """These topics, which were just made and may not yet be known to every broker."""
+        asked = set(names)
+        until = time.monotonic() + _HEARSAY_S
+        while (found := self.topics(asked)).keys() != asked and time.monotonic() < until:
+            time.sleep(_PAUSE_S)
+        return found
+
+    def create(self, topics: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Make topics of one partition with these settings; returns those that were there already."""
+        new = [NewTopic(name, 1, config=dict(config)) for name, config in topics.items()]
+        taken: set[str] = set()
+        for name, future in self._client.create_topics(new, request_timeout=TIMEOUT_S).items():
+            try:
+                future.result(TIMEOUT_S)
+            except KafkaException as error:
+                if _code(error) != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise_fault(f"make topic {name}", error)
+                taken.add(name)
+        return taken
+
+    def delete(self, name: str) -> None:
+        """Remove a topic; nothing if there is none."""
+        for future in self._client.delete_topics([name], request_timeout=TIMEOUT_S).values():
+            try:
+                future.result(TIMEOUT_S)
+            except KafkaException as error:
+                if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise_fault(f"remove topic {name}", error)
+
+    def ends(self, names: Iterable[str]) -> dict[str, int]:
+        """The offset behind the last record of each topic, open transactions included."""
+        return self._offsets(names, _LATEST)
+
+    def starts(self, names: Iterable[str]) -> dict[str, int]:
+        """The offset of the first record that each topic still has."""
+        return self._offsets(names, _EARLIEST)
+
+    def _offsets(self, names: Iterable[str], which: OffsetSpec) -> dict[str, int]:
+        asked = {TopicPartition(name, 0): which for name in names}
+        return self._patiently(lambda: self._ask_offsets(asked)) if asked else {}
+
+    def _ask_offsets(self, asked: dict[TopicPartition, OffsetSpec]) -> dict[str, int]:
+        futures = self._client.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_S
+        )
+        return {
+            place.topic: self._done(f"ask where {place.topic} ends", future).offset
+            for place, future in futures.items()
+        }
+
+    @staticmethod
+    def _patiently(ask: Callable[[], T]) -> T:
+        """Ask again while brokers have not yet heard of a topic or of its leader."""
+        until = time.monotonic() + _HEARSAY_S
+        while True:
+            try:
+                return ask()
+            except BrokerError as error:
+                if error.fault.code not in _HEARSAY or time.monotonic() > until:
+                    raise
+            time.sleep(_PAUSE_S)
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a topic has the settings that tables' topics are made with."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        futures = self._client.describe_configs([resource], request_timeout=TIMEOUT_S)
+        told = self._done(f"describe topic {name}", futures[resource])
+        return all(key in told and told[key].value == value for key, value in KEPT.items())
+
+    def broker_settings(self) -> dict[str, str]:
+        """The settings of one broker, by name."""
+        brokers = list(self._done_list_brokers())
+        resource = ConfigResource(ConfigResource.Type.BROKER, str(brokers[0]))
+        futures = self._client.describe_configs([resource], request_timeout=TIMEOUT_S)
+        told = self._done("describe the brokers", futures[resource])
+        return {name: entry.value for name, entry in told.items() if entry.value is not None}
+
+    def _done_list_brokers(self) -> list[int]:
+        try:
+            return sorted(self._client.list_topics(timeout=TIMEOUT_S).brokers)
+        except KafkaException as error:
+            raise_fault("list the brokers", error)
+
+    def group_offset(self, group: str, topic: str) -> Position | None:
+        """Where a group stands in a topic; None if it has no offset there."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
+        futures = self._client.list_consumer_group_offsets(
+            [asked], require_stable=True, request_timeout=TIMEOUT_S
+        )
+        told = self._done(f"ask where group {group} stands", futures[group])
+        for place in told.topic_partitions:
+            if place.topic == topic and place.offset >= 0:
+                return Position(topic, place.offset, place.metadata or "")
+        return None
+
+    def set_group_offset(self, group: str, position: Position) -> None:
+        """Move a group that has no members; refused with a fault of GROUP_CODES if it has."""
+        place = TopicPartition(position.topic, 0, position.offset, position.metadata)
+        asked = ConsumerGroupTopicPartitions(group, [place])
+        futures = self._client.alter_consumer_group_offsets([asked], request_timeout=TIMEOUT_S)
+        what = f"move group {group}"
+        for told in self._done(what, futures[group]).topic_partitions:
+            if told.error is not None:
+                raise_fault(what, KafkaException(told.error))
+
+    @staticmethod
+    def _done(what: str, future: Future[T]) -> T:
+        try:
+            return future.result(TIMEOUT_S)
+        except KafkaException as error:
+            raise_fault(what, error)
+
+
+def _code(error: KafkaException) -> int:
+    found: object = error.args[0] if error.args else None
+    return found.code() if isinstance(found, KafkaError) else 0

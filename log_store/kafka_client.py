@@ -1,0 +1,432 @@
+"""Kafka behind a few verbs. The only modules that know confluent-kafka: this one and kafka_admin.
+
+What librdkafka does that a caller must not meet:
+- straight after a commit the coordinator answers CONCURRENT_TRANSACTIONS, and the client waits out
+  its backoff, 100 ms by default for a group's offsets: `retry.backoff.ms` is 1;
+- a fatal error is reported once by its own number and later as `_FATAL`: the first one is kept;
+- the position of a reader stands behind the last record, not behind the marker that follows it,
+  until the end of the partition was met: `TopicReader` takes it from there;
+- a group's metadata comes only from a Consumer with threads of its own: it is a few bytes, built here.
+"""
+
+import struct
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from headwater.log_store.errors import LogError
+from headwater.log_store.kafka_outcome import BrokerFault, Step
+from headwater.log_store.kafka_records import Headers, Position, Run
+
+# What a server's configuration may set beside the brokers; never what loads code or runs commands.
+ALLOWED: Final = frozenset(
+    {
+        "security.protocol",
+        "sasl.mechanism",
+        "sasl.username",
+        "sasl.password",
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.scope",
+        "sasl.oauthbearer.token.endpoint.url",
+        "sasl.kerberos.service.name",
+        "sasl.kerberos.principal",
+        "sasl.kerberos.keytab",
+        "ssl.ca.location",
+        "ssl.ca.pem",
+        "ssl.certificate.location",
+        "ssl.certificate.pem",
+        "ssl.key.location",
+        "ssl.key.pem",
+        "ssl.key.password",
+        "ssl.endpoint.identification.algorithm",
+        "client.id",
+        "client.rack",
+        "broker.address.family",
+        "socket.keepalive.enable",
+    }
+)
+SECRET: Final = frozenset(
+    {
+        "sasl.password",
+        "sasl.oauthbearer.client.secret",
+        "ssl.key.pem",
+        "ssl.key.password",
+    }
+)
+_GENERATION: Final = struct.Struct("=i")
+_PATIENCE_S: Final = 0.05
+_LATE: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE})
+
+
+class BrokerError(LogError):
+    """A call to the cluster failed; `fault` says how. What state is left, its caller decides."""
+
+    code = "E_BROKER"
+    retryable = True
+
+    def __init__(self, what: str, fault: BrokerFault, text: str) -> None:
+        super().__init__(f"{what}: {text}")
+        self.what, self.fault, self.text = what, fault, text
+
+
+def fault_of(error: KafkaError) -> BrokerFault:
+    """The driver's error as plain numbers and flags."""
+    return BrokerFault(error.code(), error.retriable(), error.txn_requires_abort(), error.fatal())
+
+
+def raise_fault(what: str, error: KafkaException) -> NoReturn:
+    """The driver's exception as a BrokerError."""
+    found: object = error.args[0] if error.args else None
+    if isinstance(found, KafkaError):
+        raise BrokerError(what, fault_of(found), found.str()) from error
+    raise BrokerError(what, BrokerFault(KafkaError._FAIL), str(error)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """How to reach a cluster. `options` are librdkafka's, of those ALLOWED.
+
+    Raises:
+        ValueError: an option that is not allowed, by name.
+    """
+
+    brokers: str
+    options: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def __post_init__(self) -> None:
+        for name in self.options:
+            if name not in ALLOWED:
+                raise ValueError(
+                    f"Kafka option {name} is not among those that may be set: "
+                    f"{', '.join(sorted(ALLOWED))}"
+                )
+
+    def config(self) -> dict[str, str | int | float | bool]:
+        """What every client is made with."""
+        return {
+            "client.id": "headwater",
+            **self.options,
+            "bootstrap.servers": self.brokers,
+            "allow.auto.create.topics": False,
+            "log_level": 0,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1000,
+            "socket.timeout.ms": 10_000,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProducerSettings:
+    """How the writer produces. Times in milliseconds, sizes in bytes."""
+
+    transactional_id: str
+    transaction_timeout_ms: int = 60_000
+    max_message_bytes: int = 1_000_000
+    compression: str = "lz4"
+
+
+Told = Callable[[int], None]
+
+
+class TransactionalProducer:
+    """One transaction at a time, for one thread. Destroyed, not repaired, once its state is unknown.
+
+    Every method raises BrokerError; `kafka_outcome.judge` says what that means.
+    """
+
+    def __init__(self, cluster: Cluster, settings: ProducerSettings) -> None:
+        self._fatal: KafkaError | None = None
+        config: dict[str, object] = {
+            **cluster.config(),
+            "transactional.id": settings.transactional_id,
+            "transaction.timeout.ms": settings.transaction_timeout_ms,
+            "message.timeout.ms": min(300_000, settings.transaction_timeout_ms),
+            "message.max.bytes": settings.max_message_bytes,
+            "compression.type": settings.compression,
+            "linger.ms": 2,
+            "batch.num.messages": 20_000,
+            "retry.backoff.ms": 1,
+            "retry.backoff.max.ms": 5,
+            "queue.buffering.max.messages": 500_000,
+            "queue.buffering.max.kbytes": 131_072,
+            "error_cb": self._note,
+        }
+        self._producer = self._made(config)
+        self.produce = self._producer.produce
+
+    @staticmethod
+    def _made(config: dict[str, object]) -> Producer:
+        try:
+            return Producer(config)
+        except KafkaException as error:
+            raise_fault("make a producer", error)
+
+    def _note(self, error: KafkaError) -> None:
+        if error.fatal() and self._fatal is None:
+            self._fatal = error
+
+    def _raise(self, step: Step, error: KafkaException) -> NoReturn:
+        found: object = error.args[0] if error.args else None
+        if isinstance(found, KafkaError) and found.code() == KafkaError._FATAL:
+            self._producer.poll(0)  # serves what tells the real number
+            if self._fatal is not None:
+                raise BrokerError(step.value, fault_of(self._fatal), self._fatal.str()) from error
+        raise_fault(step.value, error)
+
+    def open(self, timeout_s: float) -> None:
+        """Fence every earlier producer of this id and settle what it left open."""
+        try:
+            # Without a connection that stands, the driver looks again after half a second.
+            self._producer.list_topics("", timeout_s)
+            self._producer.init_transactions(timeout_s)
+        except KafkaException as error:
+            self._raise(Step.OPEN, error)
+
+    def begin(self) -> None:
+        """Start a transaction."""
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            self._raise(Step.BEGIN, error)
+
+    def send(
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes | None,
+        timestamp_ms: int = 0,
+        headers: Headers | None = None,
+        told: Told | None = None,
+    ) -> None:
+        """Add a record; `told` gets its offset before the commit returns."""
+        run = Run([key], [value], {} if headers is None else {0: headers})
+        self.send_run(topic, run, timestamp_ms, told)
+
+    def send_run(
+        self,
+        topic: str,
+        run: Run,
+        timestamp_ms: int,
+        first: Told | None = None,
+        last: Told | None = None,
+    ) -> None:
+        """Add records in order; `first` and `last` get the offsets of the first and last one."""
+        produce, headers = self.produce, run.headers
+        end = len(run.keys) - 1
+        for at, (key, value) in enumerate(zip(run.keys, run.values, strict=True)):
+            told = first if at == 0 else None
+            if at == end and last is not None:
+                told = last if told is None else _both(told, last)
+            try:
+                if told is not None or at in headers:
+                    produce(
+                        topic,
+                        value,
+                        key,
+                        0,
+                        on_delivery=None if told is None else _delivered(told),
+                        timestamp=timestamp_ms,
+                        headers=headers.get(at),
+                    )
+                else:
+                    produce(topic, value, key, 0, timestamp=timestamp_ms)
+            except BufferError:
+                self._wait_and_send(topic, run, at, timestamp_ms, told)
+            except KafkaException as error:
+                self._raise(Step.PRODUCE, error)
+
+    def _wait_and_send(
+        self, topic: str, run: Run, at: int, timestamp_ms: int, told: Told | None
+    ) -> None:
+        """Send one record once the queue has room."""
+        while True:
+            self._producer.poll(_PATIENCE_S)
+            if self._fatal is not None:
+                raise BrokerError(Step.PRODUCE.value, fault_of(self._fatal), self._fatal.str())
+            try:
+                self.produce(
+                    topic,
+                    run.values[at],
+                    run.keys[at],
+                    0,
+                    on_delivery=None if told is None else _delivered(told),
+                    timestamp=timestamp_ms,
+                    headers=run.headers.get(at),
+                )
+            except BufferError:
+                continue
+            except KafkaException as error:
+                self._raise(Step.PRODUCE, error)
+            return
+
+    def offset(self, group: str, position: Position, timeout_s: float) -> None:
+        """Let the transaction move a group's committed offset."""
+        place = TopicPartition(position.topic, 0, position.offset, position.metadata)
+        try:
+            self._producer.send_offsets_to_transaction([place], _group(group), timeout_s)
+        except KafkaException as error:
+            self._raise(Step.OFFSETS, error)
+
+    def commit(self, timeout_s: float) -> None:
+        """End the transaction; on return it is committed, and every offset was told."""
+        try:
+            self._producer.commit_transaction(timeout_s)
+        except KafkaException as error:
+            self._raise(Step.COMMIT, error)
+        self._producer.poll(0)
+
+    def abort(self, timeout_s: float) -> None:
+        """Drop the transaction."""
+        try:
+            self._producer.abort_transaction(timeout_s)
+        except KafkaException as error:
+            self._raise(Step.ABORT, error)
+
+    def meet(self, topic: str, timeout_s: float) -> None:
+        """Learn of a topic that was just made, so that the next record need not wait for it."""
+        try:
+            self._producer.list_topics(topic, timeout_s)
+        except KafkaException as error:
+            raise_fault(f"look for topic {topic}", error)
+
+    def destroy(self) -> None:
+        """Let go without another word to the broker; returns at once."""
+        producer = self._producer
+
+        def let_go() -> None:
+            producer.purge(blocking=False)
+            producer.close()
+
+        # Closing waits for what is in flight, which a dead broker never answers.
+        threading.Thread(target=let_go, name="headwater-kafka-close", daemon=True).start()
+
+
+def _both(one: Told, other: Told) -> Told:
+    def told(offset: int) -> None:
+        one(offset)
+        other(offset)
+
+    return told
+
+
+def _delivered(told: Told) -> Callable[[KafkaError | None, Message], None]:
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        offset = message.offset()
+        if error is None and offset is not None:
+            told(offset)
+
+    return delivered
+
+
+def _group(group: str) -> bytes:
+    """The metadata of a group that no consumer of ours is a member of (generation -1)."""
+    return b"CGMDv2:" + _GENERATION.pack(-1) + group.encode() + b"\0\0\x01"
+
+
+class TopicMissing(LogError):
+    """A topic that should be there is not, or no longer holds the offset asked for."""
+
+    code = "E_TOPIC_MISSING"
+
+    def __init__(self, topic: str, why: str) -> None:
+        super().__init__(f"topic {topic} {why}: restore it, or see `headwater kafka check`")
+        self.topic, self.why = topic, why
+
+
+class TopicReader:
+    """Reads committed records of topics' one partition from offsets given; joins no group.
+
+    `wait_ms`: how long a broker holds a request for which there is nothing yet, before it says so.
+    """
+
+    def __init__(self, cluster: Cluster, name: str, wait_ms: int = 10) -> None:
+        config = cluster.config() | {
+            "group.id": name,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": wait_ms,
+            "fetch.queue.backoff.ms": 5,
+            "fetch.error.backoff.ms": 50,
+            "max.partition.fetch.bytes": 8 << 20,
+            "queued.max.messages.kbytes": 65_536,
+        }
+        try:
+            self._consumer = Consumer(config)
+        except KafkaException as error:
+            raise_fault("make a reader", error)
+        self.ends: dict[str, int] = {}
+        """Where each topic was last found to end, once it was read up to there."""
+
+    def add(self, positions: Iterable[tuple[str, int]]) -> None:
+        """Read these topics too, from these offsets."""
+        places = [TopicPartition(topic, 0, offset) for topic, offset in positions]
+        try:
+            self._consumer.incremental_assign(places)
+        except KafkaException as error:
+            raise_fault("read topics", error)
+
+    def pause(self, topics: Sequence[str]) -> None:
+        """Fetch nothing more of these topics until `resume`."""
+        self._consumer.pause([TopicPartition(topic, 0) for topic in topics])
+
+    def resume(self, topics: Sequence[str]) -> None:
+        """Fetch these topics again."""
+        self._consumer.resume([TopicPartition(topic, 0) for topic in topics])
+
+    def read(self, most: int, timeout_s: float) -> list[Message]:
+        """Records of any of the topics, in order for each; fewer, or none, once the time is up.
+
+        Raises:
+            TopicMissing: a topic is gone, or starts behind its offset.
+            BrokerError: the cluster refuses.
+        """
+        consumer = self._consumer
+        try:
+            # `consume` waits out its time for the last record: only the first one is waited for.
+            messages = consumer.consume(most, 0.0)
+            if not messages and (first := consumer.poll(timeout_s)) is not None:
+                messages = [first, *consumer.consume(most, 0.0)]
+        except KafkaException as error:
+            raise_fault("read", error)
+        return [message for message in messages if not self._noted(message)]
+
+    def _noted(self, message: Message) -> bool:
+        """Whether this is news of the reader and no record."""
+        error = message.error()
+        if error is None:
+            return False
+        topic, code = message.topic() or "", error.code()
+        if code == KafkaError._PARTITION_EOF:
+            self.ends[topic] = message.offset() or 0
+        elif code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+            raise TopicMissing(topic, "is not there")
+        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            raise TopicMissing(topic, "does not hold the offset that is asked for")
+        elif not error.retriable() and code not in _PASSING:
+            raise BrokerError(f"read {topic}", fault_of(error), error.str())
+        return True
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._consumer.close()
+
+
+# What the driver tells of and gets over by itself.
+_PASSING: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+    }
+)

@@ -1,0 +1,206 @@
+"""From topics back to commits: whole ones, in END order, with all that belongs to them.
+
+END records say how many records of each other topic go with a commit; they are read from each
+topic in order until the commit is whole. What runs ahead waits in memory, a bounded part of it.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, cast
+
+from confluent_kafka import Message
+
+from headwater.log_store.encoding import EncodingNotKnown
+from headwater.log_store.errors import LogDamaged, StoreUnavailable
+from headwater.log_store.kafka_client import TopicReader
+from headwater.log_store.kafka_end import HEADER, End, commit_id_in, read_header
+from headwater.log_store.kafka_records import Names, place_in
+
+# Commits are handed on together up to so many records; one with more comes alone, in pieces.
+ROUND: Final = 20_000
+LARGE: Final = 100_000
+_AHEAD: Final = 200_000
+_READ: Final = 10_000
+_WAIT_S: Final = 0.1
+
+
+class Piece(NamedTuple):
+    """Some records of a table's topic: tombstones left out, the first and the next offset."""
+
+    keys: list[bytes]
+    values: list[bytes]
+    first: int
+    next: int
+
+
+class CommitRecords(NamedTuple):
+    """A commit with what other topics hold of it. `tables` are iterated once, table by table."""
+
+    end: End
+    catalog: list[bytes]
+    audit: list[bytes]
+    tables: Mapping[int, Iterator[Piece]]
+    large: bool
+
+
+class CommitFeed:
+    """Reads the commits of a prefix from the offsets given, for one thread.
+
+    `stall_s`: how long nothing may come that must be there, before it is called unavailable.
+    """
+
+    def __init__(
+        self, reader: TopicReader, names: Names, offsets: Mapping[str, int], stall_s: float = 60.0
+    ) -> None:
+        self._reader, self._names, self._stall_s = reader, names, stall_s
+        self.offsets = dict(offsets)
+        """The next record of each topic to hand on."""
+        self._held: dict[str, deque[Message]] = {}
+        self._paused: set[str] = set()
+        self._started = False
+        self.others: list[tuple[bytes, bytes]] = []
+        """Records of the catalog that are no commit's, as they were passed over."""
+
+    def _start(self) -> None:
+        topics = (self._names.transaction, self._names.catalog, self._names.audit)
+        self._add(*topics)
+        self._started = True
+
+    def _add(self, *topics: str) -> None:
+        self._reader.add((topic, self.offsets.setdefault(topic, 0)) for topic in topics)
+        for topic in topics:
+            self._held[topic] = deque()
+
+    def reached(self, upto: int) -> bool:
+        """Whether every END below that offset was handed on."""
+        topic = self._names.transaction
+        # Behind the last END stands at least the marker that made it visible.
+        if self.offsets.get(topic, 0) + 1 >= upto and (upto > 1 or not upto):
+            return True
+        if self._held.get(topic) or self._reader.ends.get(topic, -1) < upto:
+            return False
+        # What lies between the last END and the end are markers and aborted records.
+        self.offsets[topic] = self._reader.ends[topic]
+        return True
+
+    def round(self, timeout_s: float = _WAIT_S) -> list[CommitRecords]:
+        """The next commits, as many as are at hand; none if none came in time.
+
+        A commit above LARGE records comes alone; take its pieces before the next round.
+
+        Raises:
+            StoreUnavailable: the rest of a commit does not come: an open transaction holds it up.
+            LogDamaged: a topic holds something else than its commits.
+            TopicMissing: a topic is gone, or starts behind its offset.
+        """
+        if not self._started:
+            self._start()
+        ends = self._held[self._names.transaction]
+        if not ends:
+            self._pump(timeout_s)
+        commits: list[CommitRecords] = []
+        total = 0
+        while ends:
+            end = self._end(ends[0])
+            records = sum(table.records for table in end.tables)
+            if commits and total + records > ROUND:
+                break
+            total += records
+            message = ends.popleft()
+            commits.append(self._whole(end, large=records > LARGE))
+            self.offsets[self._names.transaction] = _offset(message) + 1
+            if records > LARGE:
+                break
+        return commits
+
+    def _end(self, message: Message) -> End:
+        try:
+            commit_id = commit_id_in(message.key() or b"")
+            # A list of pairs, as they were produced.
+            for name, value in cast(list[tuple[str, bytes]], message.headers() or []):
+                if name == HEADER:
+                    return read_header(commit_id, value)
+        except EncodingNotKnown as error:
+            raise self._damaged(message, str(error)) from error
+        raise self._damaged(message, f"it has no header {HEADER}")
+
+    def _damaged(self, message: Message, why: str) -> LogDamaged:
+        return LogDamaged(f"topic {message.topic()} at offset {message.offset()}", why)
+
+    def _whole(self, end: End, *, large: bool) -> CommitRecords:
+        sequence = end.row.sequence
+        catalog = self._placed(self._names.catalog, sequence, end.row.ddl)
+        audit = self._placed(self._names.audit, sequence, end.audit)
+        tables: dict[int, Iterator[Piece]] = {}
+        for table in end.tables:
+            pieces = self._pieces(table.topic, table.records)
+            tables[table.table] = pieces if large else iter(list(pieces))
+        return CommitRecords(end, catalog, audit, tables, large)
+
+    def _placed(self, topic: str, sequence: int, count: int) -> list[bytes]:
+        """A commit's records of the catalog or audit; what else the topic holds is passed over."""
+        found: list[bytes] = []
+        while len(found) < count:
+            (message,) = self._take(topic, 1)
+            place = place_in(message.key() or b"")
+            if place is None:
+                self.others.append((message.key() or b"", message.value() or b""))
+                continue
+            if place != (sequence, len(found)):
+                raise self._damaged(message, f"commit {sequence} wants its record {len(found)}")
+            found.append(message.value() or b"")
+        return found
+
+    def _pieces(self, topic: str, count: int) -> Iterator[Piece]:
+        while count:
+            messages = self._take(topic, min(count, ROUND))
+            count -= len(messages)
+            keys: list[bytes] = []
+            values: list[bytes] = []
+            for message in messages:
+                value = message.value()
+                if value is not None:
+                    keys.append(message.key() or b"")
+                    values.append(value)
+            yield Piece(keys, values, _offset(messages[0]), _offset(messages[-1]) + 1)
+
+    def _take(self, topic: str, count: int) -> list[Message]:
+        """The next records of a topic, which are known to be there."""
+        if topic not in self._held:
+            self._add(topic)
+        held = self._held[topic]
+        waited_from = time.monotonic()
+        while len(held) < count:
+            if topic in self._paused:
+                self._reader.resume([topic])
+                self._paused.discard(topic)
+            if self._pump(_WAIT_S):
+                waited_from = time.monotonic()
+            elif time.monotonic() - waited_from > self._stall_s:
+                raise StoreUnavailable(
+                    f"topic {topic} does not give {count - len(held)} records of a commit: an open "
+                    "transaction of another producer may hold it up"
+                )
+        taken = [held.popleft() for _ in range(count)]
+        self.offsets[topic] = _offset(taken[-1]) + 1
+        return taken
+
+    def _pump(self, timeout_s: float) -> int:
+        """Read on; what comes is held until its commit asks for it."""
+        messages = self._reader.read(_READ, timeout_s)
+        held = self._held
+        for message in messages:
+            held[message.topic() or ""].append(message)
+        if messages:
+            ahead = [t for t, q in held.items() if len(q) > _AHEAD and t not in self._paused]
+            if ahead:
+                self._reader.pause(ahead)
+                self._paused.update(ahead)
+        return len(messages)
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    assert offset is not None, "what was read from a topic has an offset"
+    return offset
