@@ -93,6 +93,25 @@ def consume_for(
         WatermarksDiffer: they stand at different places; names them.
     """
     stream = tx.catalog.stream(stream.id)
+    found, window = _fixed(tx, stream, readers, bounds)
+    consumers = tuple(
+        _stage(tx, stream, consumer, reader, (window, bounds))
+        for consumer, reader in zip(found, readers, strict=True)
+    )
+    return Consumption(tx, stream, consumers, window)
+
+
+def window_for(
+    tx: Transaction, stream: StreamObject, readers: Sequence[Reader], bounds: Bounds = UNBOUNDED
+) -> Window:
+    """The window that `consume_for` would consume now, with the same errors; stages nothing."""
+    return _fixed(tx, tx.catalog.stream(stream.id), readers, bounds)[1]
+
+
+def _fixed(
+    tx: Transaction, stream: StreamObject, readers: Sequence[Reader], bounds: Bounds
+) -> tuple[list[ConsumerObject | None], Window]:
+    """The registered consumers meant, None for a first use, and the one window they all have."""
     check_readable(tx.catalog, stream)
     _check_bounds(tx, stream, bounds)
     found = [_find(tx, stream, reader) for reader in readers]
@@ -104,12 +123,7 @@ def consume_for(
         names = [_shown(tx, stream, reader) for reader in readers]
         starts = [window.after for window in windows]
         raise WatermarksDiffer(stream.name, dict(zip(names, starts, strict=True)))
-    window = windows[0]
-    consumers = tuple(
-        _stage(tx, stream, consumer, reader, (window, bounds))
-        for consumer, reader in zip(found, readers, strict=True)
-    )
-    return Consumption(tx, stream, consumers, window)
+    return found, windows[0]
 
 
 def _find(tx: Transaction, stream: StreamObject, reader: Reader) -> ConsumerObject | None:

@@ -12,8 +12,8 @@ from headwater.schemas.errors import TypeNotKnown
 from headwater.schemas.types import Kind, SqlType
 from headwater.sql import coercion
 from headwater.sql.binder import Binder, handles
+from headwater.sql.binds import bind_value
 from headwater.sql.coercion import Mismatch, cast, comparable, unify
-from headwater.sql.constants import bind_value
 from headwater.sql.context import Context
 from headwater.sql.parse_binds import bind_of
 from headwater.sql.scopes import Scope

@@ -141,6 +141,15 @@ def test_system_functions_ask_the_snapshot(sql: Sql) -> None:
     assert sql.value("SELECT SYSTEM$STREAM_HAS_DATA('all_s')") is False
 
 
+def test_system_functions_work_inside_queries_with_binds_and_variables(sql: Sql) -> None:
+    sql.result("SET s = 'all_s'")
+    assert sql.rows("SELECT id, SYSTEM$STREAM_OFFSET($s) AS o FROM orders ORDER BY id") == [
+        (1, "v0"),
+        (2, "v0"),
+    ]
+    assert sql.value("SELECT SYSTEM$STREAM_OFFSET(?)", ["all_s"]) == "v0"
+
+
 def test_the_backlog_has_a_row_for_each_version_to_be_consumed(sql: Sql) -> None:
     rows = sql.rows(
         "SELECT version, inserts, updates, deletes, changes "
