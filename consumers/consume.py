@@ -126,6 +126,23 @@ def _fixed(
     return found, windows[0]
 
 
+def first_window(
+    tx: Transaction, stream: StreamObject, bounds: Bounds = UNBOUNDED
+) -> tuple[ConsumerObject | None, Window]:
+    """What a table that does not exist yet will consume, and through which consumer if SHARED.
+
+    Stages nothing: `consume_for` the table, once it is there, gives this window.
+
+    Raises:
+        StreamStale: its table is gone, or its first window is below the horizon.
+    """
+    stream = tx.catalog.stream(stream.id)
+    check_readable(tx.catalog, stream)
+    shared = stream.sharing is Sharing.SHARED
+    consumer = next(iter(registered(tx.catalog, stream)), None) if shared else None
+    return consumer, _window(tx, stream, consumer, None, bounds)
+
+
 def _find(tx: Transaction, stream: StreamObject, reader: Reader) -> ConsumerObject | None:
     """The registered consumer meant, None if this is its first use."""
     shared = stream.sharing is Sharing.SHARED

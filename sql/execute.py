@@ -6,19 +6,22 @@ from typing import Final, TypeVar, cast
 
 from sqlglot import exp
 
-from headwater.sql import delete, insert, merge, query, update
+from headwater.sql import copy_in, delete, insert, insert_all, merge, query, update
 from headwater.sql.catalog_runners import RUNNERS
 from headwater.sql.context import Context
+from headwater.sql.ctas import create_table_as
 from headwater.sql.ddl_tables import create_table
 from headwater.sql.errors import unsupported
 from headwater.sql.results import Result
 from headwater.sql.statements import (
     AlterSession,
+    CopyInto,
     CreateTable,
     Delete,
     Describe,
     Explain,
     Insert,
+    InsertAll,
     Merge,
     Nothing,
     Query,
@@ -42,14 +45,18 @@ def _runs(kind: type[_Of], run: Callable[[Context, _Of], Result]) -> tuple[type,
 
 
 def _create_table(context: Context, statement: CreateTable) -> Result:
-    if statement.query is not None or statement.temporary:
-        raise unsupported(f"{verb(statement)} of a query is not there yet", statement.place)
+    if statement.temporary:
+        raise unsupported("TEMPORARY tables are not there yet", statement.place)
+    if statement.query is not None:
+        return create_table_as(context, statement)
     return create_table(context, statement)
 
 
 _RUNNERS: Final[dict[type, _Runner]] = RUNNERS | dict(
     (
         _runs(Insert, insert.run),
+        _runs(CopyInto, copy_in.run),
+        _runs(InsertAll, insert_all.run),
         _runs(Update, update.run),
         _runs(Delete, delete.run),
         _runs(Merge, merge.run),

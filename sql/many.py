@@ -2,21 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
-from typing import Final, cast
-
-import pyarrow as pa
+from typing import cast
 
 from headwater.producer.bulk import FEW, RUN_ROWS
 from headwater.producer.values import complete_inner, complete_rows
-from headwater.schemas import arrow
 from headwater.schemas.arrow import Chunks
-from headwater.schemas.arrow_plain import to_array
-from headwater.schemas.tables import Column
-from headwater.schemas.values import assigned, to_plain
 from headwater.sql.binds import bind_value, checked
 from headwater.sql.cells import Bind, Default, Json
+from headwater.sql.columns import inner_column
 from headwater.sql.context import Binds, Context
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.execute import run
@@ -24,9 +17,6 @@ from headwater.sql.names import table_named
 from headwater.sql.results import Result, counts
 from headwater.sql.statements import Delete, Insert, Merge, Statement, Update
 from headwater.sql.values import Values, naming, positions_of, row_of, values_of, wrong_length
-
-# Arrow reads a whole column of one of these as Python means it.
-_ALIKE: Final = frozenset({int, float, str, bool, bytes, Decimal, date})
 
 
 def one_statement(statements: Sequence[Statement], rows: Sequence[Binds]) -> Statement:
@@ -95,7 +85,7 @@ def _insert_many(context: Context, values: Values, rows: Sequence[Binds]) -> Res
                     column = sent.column(found)
                 else:
                     column = [found(replace(context, binds=row)) for row in part]
-                given[at] = _inner(of.schema.columns[at], column, start)
+                given[at] = inner_column(of.schema.columns[at], column, start)
             whole_part = complete_inner(context.tx, of, given, len(part), first_row=start)
         inserting.add(whole_part)
     return counts("INSERT", rows_inserted=inserting.finish())
@@ -116,18 +106,3 @@ class _Sent:
         if self._columns is not None and isinstance(bind.key, int):
             return self._columns[bind.key]
         return [bind_value(row, bind.key) for row in self._rows]
-
-
-def _inner(column: Column, values: Sequence[object], first_row: int) -> Chunks:
-    """A column's inner values from Python's; `first_row` is for errors."""
-    kinds = set(map(type, values))
-    kinds.discard(type(None))
-    if len(kinds) == 1 and kinds <= _ALIKE:
-        try:
-            alike = arrow.guessed(values)
-        except (pa.ArrowInvalid, OverflowError, UnicodeError):
-            pass  # too large for Arrow: what is wrong is said below
-        else:
-            return assigned(column, arrow.chunked([alike], alike.type), first_row)
-    plains = [to_plain(column, one, row=first_row + n) for n, one in enumerate(values)]
-    return arrow.chunked([to_array(column.type, plains)], column.type.arrow)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from headwater.schemas import arrow
-from headwater.schemas.tables import Column, TableSchema
-from headwater.schemas.values import to_inner
+from headwater.schemas.tables import Column
+from headwater.schemas.values import assigned
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.results import OutColumn
@@ -30,18 +30,18 @@ def shaped(
             f"the query gives {len(columns)} columns where {len(shape)} are wanted",
             code="E_COLUMN_COUNT",
         )
-    made = tuple(Column(at + 1, one.name, one.type, f"c{at}") for at, one in enumerate(shape))
-    wanted = TableSchema(1, made, (), len(made) + 1, ())
-    seen = pa.schema([(one.name, one.type.arrow) for one in shape])
+    wanted = [Column(at + 1, one.name, one.type, f"c{at}") for at, one in enumerate(shape)]
+    seen = pa.schema([(f"c{at}", one.type.arrow) for at, one in enumerate(shape)])
     before = 0
     for part in rows:
-        given = part.rename_columns([column.name for column in wanted.columns])
-        given = _texts(given, columns, shape)
-        cast = to_inner(wanted, given, first_row=before)
+        given = _texts(part, columns, shape)
+        # Column by column: two of them may have one name.
+        made = [
+            assigned(column, values, before)
+            for column, values in zip(wanted, given.columns, strict=True)
+        ]
         before += part.num_rows
-        yield (
-            cast.cast(seen) if cast.schema.types != seen.types else cast.rename_columns(seen.names)
-        )
+        yield arrow.table(made, seen)
 
 
 def _texts(data: pa.Table, columns: Sequence[OutColumn], shape: Sequence[OutColumn]) -> pa.Table:
