@@ -10,6 +10,7 @@ LogError
   Fenced              the directory was taken over             this process must stop
   FormatNotKnown      a newer release wrote the directory      open it with that release
   OutsideHistory      a version or time that is not kept       ask for a later one
+  SourceLost          an adopted topic lost what was not read  adopt it anew
 """
 
 from typing import ClassVar
@@ -116,3 +117,19 @@ class OutsideHistory(LogError):
     """A version, time or statement that the kept history does not hold."""
 
     code = "E_OUTSIDE_HISTORY"
+
+
+class SourceLost(LogError):
+    """A topic that is adopted is gone, or was cut off before what it held was read.
+
+    Nothing is skipped silently: its table stays as it is.
+    """
+
+    code = "E_SOURCE_LOST"
+
+    def __init__(self, topic: str, why: str) -> None:
+        super().__init__(
+            f"topic {topic} {why}: what is missing cannot be read any more; "
+            "drop the table and adopt the topic anew"
+        )
+        self.topic, self.why = topic, why

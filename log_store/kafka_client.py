@@ -410,7 +410,7 @@ class TopicReader:
             raise TopicMissing(topic, "is not there")
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise TopicMissing(topic, "does not hold the offset that is asked for")
-        elif not error.retriable() and code not in _PASSING:
+        elif not error.retriable() and code not in PASSING:
             raise BrokerError(f"read {topic}", fault_of(error), error.str())
         return True
 
@@ -420,7 +420,7 @@ class TopicReader:
 
 
 # What the driver tells of and gets over by itself.
-_PASSING: Final = frozenset(
+PASSING: Final = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._TRANSPORT,
