@@ -15,7 +15,7 @@ from typing import Final
 from headwater.log_store.errors import FormatNotKnown, LogDamaged
 from headwater.log_store.kafka_client import Cluster
 from headwater.log_store.kafka_commit import KafkaCommitter, KafkaParts
-from headwater.log_store.kafka_mirrors import Mirrors
+from headwater.log_store.kafka_mirrors import MOST, Mirrors
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_records import Names
 from headwater.log_store.kafka_writer import PrefixWriter, WriterOptions
@@ -36,7 +36,8 @@ class KafkaOptions:
     """Which prefix of which cluster, and where its replica is kept.
 
     `create` makes a prefix that is not there. `timeout_s` bounds a commit, and then the search for
-    what became of it. `compression` is the producer's: lz4, zstd, gzip, snappy or none. `clock`
+    what became of it. `groups_within` is how many consumers' groups move inside a commit's
+    transaction, at nearly a millisecond each; the others follow it. `compression` is the producer's: lz4, zstd, gzip, snappy or none. `clock`
     gives microseconds since 1970 UTC.
     """
 
@@ -45,6 +46,7 @@ class KafkaOptions:
     cluster: Cluster
     create: bool = True
     timeout_s: float = 30.0
+    groups_within: int = MOST
     compression: str = "lz4"
     clock: Callable[[], int] = wall_clock_us
     write_buffer: int = 64 << 20
@@ -89,7 +91,7 @@ class KafkaLog(ServedStore):
             opened.store.close()
             opened.lock.release()
             raise
-        self.mirrors = Mirrors(self._writer.admin)
+        self.mirrors = Mirrors(self._writer.admin, options.groups_within)
         self._committer = KafkaCommitter(
             KafkaParts(
                 store=opened.store,

@@ -296,13 +296,14 @@ class TransactionalProducer:
 
     def destroy(self) -> None:
         """Let go without another word to the broker; returns at once."""
-        producer = self._producer
+        held = [self._producer]
+        del self._producer, self.produce
 
         def let_go() -> None:
-            producer.purge(blocking=False)
-            producer.close()
+            # Its own `close` would try to abort: nothing more is to be said by this producer.
+            held.pop().purge(blocking=False)
 
-        # Closing waits for what is in flight, which a dead broker never answers.
+        # The driver waits for what is in flight, which a dead broker never answers.
         threading.Thread(target=let_go, name="headwater-kafka-close", daemon=True).start()
 
 

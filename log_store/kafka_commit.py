@@ -11,12 +11,13 @@ and settles it, the replica reads on to the end, and what stands there is the an
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from headwater.log_store.errors import Fenced, LogError, OutcomeUnknown, StoreUnavailable
 from headwater.log_store.failpoints import failpoint
+from headwater.log_store.kafka_client import BrokerError
 from headwater.log_store.kafka_mirrors import Mirrors
 from headwater.log_store.kafka_outcome import BrokerFault, Step, Verdict
 from headwater.log_store.kafka_pending import PendingState
@@ -298,7 +299,9 @@ class KafkaCommitter:
         try:
             # The question is worth more time than the commit itself was.
             self._recover(max(deadline, time.monotonic() + self._parts.timeout_s))
-        except StoreUnavailable as error:
+        except Fenced:
+            return self._look_as_fenced(group, stopped, deadline)
+        except Exception as error:
             if not group.ending:
                 raise
             for ticket in group.taken:
@@ -420,12 +423,15 @@ class _Group:
             sequenced = sequence(batch, self._live, now_us)
             if created := self._new_tables(batch):
                 self._make_topics(created)
+            failpoint("commit.before_append")
         except Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - nothing was produced: the caller's own
-            self._results.append((ticket, error))
+            self._unmake()
+            told = error if isinstance(error, LogError) else _failed(error)
+            self._results.append((ticket, told))
             return True
-        failpoint("commit.before_append")
+        self._parts.topics.know(sequenced.catalog.table(t).topic for t in sequenced.assemblies)
         if self._open is None:
             self._open = self._parts.writer.transaction()
         self._open.begin(self._deadline)
@@ -491,9 +497,13 @@ class _Group:
         drop_staged(self._parts.store)
         if self._open is not None:
             self._open.abort(deadline)
-        if self._made:
-            self._parts.topics.drop(self._made)
-            self._made = []
+        self._unmake()
+
+    def _unmake(self) -> None:
+        """Take back topics that were made; what cannot be reached now goes at the next opening."""
+        made, self._made = self._made, []
+        with suppress(BrokerError):
+            self._parts.topics.drop(made)
 
     def answer(self) -> None:
         """Give every ticket what became of it."""

@@ -27,6 +27,7 @@ class Mirrors:
         self._due: dict[str, Position] = {}
         self._why: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._caught_up = threading.Condition(self._lock)
         self._writing = threading.Lock()
         self._bell = threading.Event()
         self._thread: threading.Thread | None = None
@@ -66,6 +67,11 @@ class Mirrors:
         with self._lock:
             return {group: self._why.get(group, "about to be written") for group in self._due}
 
+    def wait_empty(self, timeout_s: float) -> bool:
+        """Wait until no group is behind; False if one still is."""
+        with self._caught_up:
+            return self._caught_up.wait_for(lambda: not self._due, timeout_s)
+
     def _serve(self) -> None:
         while not self._closed:
             self._bell.wait(_AGAIN_S if self._due else None)
@@ -95,6 +101,7 @@ class Mirrors:
                 self._why.pop(group, None)
                 if self._due.get(group) == position:
                     del self._due[group]
+                    self._caught_up.notify_all()
 
     def close(self) -> None:
         """Stop; what is still due is found out by whoever opens the prefix next."""

@@ -98,6 +98,15 @@ class PrefixTopics:
         """Which of these topics are there; their ids are noted."""
         return self._meet(names)
 
+    def know(self, names: Iterable[str]) -> None:
+        """Ask for the ids of topics that are not known yet: one made by a predecessor, empty so far."""
+        unknown = [name for name in names if name not in self.ids]
+        if unknown:
+            self._check(self._admin.await_topics(unknown))
+            for name in unknown:
+                if name not in self.ids:
+                    raise LogDamaged(f"topic {name}", "it is gone")
+
     def check_free(self, tables: Iterable[TableObject]) -> None:
         """Refuse tables whose topics are there already.
 

@@ -176,7 +176,7 @@ class PrefixWriter:
             for name, offset in feed.offsets.items()
             if offset != (before[name].offset if name in before else 0)
         }
-        self.topics.meet(name for name in moved if name not in self.topics.ids)
+        self.topics.know(moved)
         places = {name: Place(self.topics.ids[name], offset) for name, offset in moved.items()}
         before.update(places)
         return places
@@ -319,6 +319,7 @@ class PrefixWriter:
                 self._fence(deadline)
                 self._restore(deadline)
             except (BrokerError, TopicMissing, StoreUnavailable) as error:
+                # Brokers that have just come back may not know their topics yet.
                 self.lose()
                 if time.monotonic() > deadline:
                     raise StoreUnavailable(f"the cluster cannot be reached: {error}") from error

@@ -45,10 +45,14 @@ class Life:
 
 @dataclass
 class Crashes:
-    """One store through many lives. `prefix` is its history as last seen."""
+    """One store through many lives. `prefix` is its history as last seen.
+
+    `target` is what to connect to, where that is not the path.
+    """
 
     path: Path
     seed: int
+    target: str = ""
     lives: list[Life] = field(default_factory=list[Life])
     prefix: list[CommitRow] = field(default_factory=list[CommitRow])
 
@@ -72,7 +76,7 @@ class Crashes:
 
     def check(self, *, durability: str = "fsync") -> None:
         """Open the store as a successor would and check everything that was ever promised."""
-        with headwater.connect(self.path, durability=durability) as db:
+        with headwater.connect(self.target or self.path, durability=durability) as db:
             acked = [said.commit for life in self.lives for said in life.acked]
             log = db.session.log
             ordered = [

@@ -22,6 +22,7 @@ def open_kafka(
     clock: Clock | None = None,
     create: bool = True,
     timeout_s: float = 30.0,
+    groups_within: int = 16,
 ) -> KafkaLog:
     """A log at a prefix, with its replica in that directory."""
     return KafkaLog(
@@ -31,6 +32,7 @@ def open_kafka(
             cluster=Cluster(brokers=bootstrap),
             create=create,
             timeout_s=timeout_s,
+            groups_within=groups_within,
             clock=clock or Clock(),
         )
     )

@@ -61,13 +61,15 @@ def make_table(log: Log, name: str = "orders", shape: TableSchema | None = None)
         return view.catalog.table(made.id)
 
 
-def make_consumer(log: Log, table: TableObject, target: int | None = None) -> ConsumerObject:
+def make_consumer(
+    log: Log, table: TableObject, target: int | None = None, group: str = ""
+) -> ConsumerObject:
     """A stream on the table and one consumer of it, registered at v0 of the table."""
     first = log.reserve_object_ids(2)
     stream = StreamObject(id=first, namespace=PUBLIC, name=f"s{first}", table=table.id, base=0)
     kind = ConsumerKind.CLIENT if target is None else ConsumerKind.TABLE
     consumer = ConsumerObject(
-        id=first + 1, stream=first, name=f"c{first}", reader=kind, target=target
+        id=first + 1, stream=first, name=f"c{first}", reader=kind, target=target, group=group
     )
     log.commit(
         batch(

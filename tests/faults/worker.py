@@ -33,7 +33,7 @@ from headwater.ops.api_transaction import Tx
 class Work:
     """What one worker does. `operations` 0 goes on until killed."""
 
-    path: Path
+    path: Path | str
     seed: int
     operations: int = 0
     threads: int = 1
