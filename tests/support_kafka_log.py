@@ -70,14 +70,19 @@ def _put(family: str, held: dict[bytes, bytes], key: bytes, value: bytes) -> Non
 def assert_rebuilt_from_topics(log: KafkaLog) -> None:
     """Close the log; a node that has nothing but the topics comes to hold the same."""
     log.close()
+    assert_topics_give(log.path, log.cluster.brokers, log.name)
+
+
+def assert_topics_give(path: Path, brokers: str, prefix: str) -> None:
+    """A node that has nothing but the topics comes to hold what a closed replica holds."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "other"
-        rebuilt = open_kafka(other, log.cluster.brokers, log.name, create=False)
+        rebuilt = open_kafka(other, brokers, prefix, create=False)
         try:
             assert rebuilt.verify_derived() == []
             rebuilt.verify()
         finally:
             rebuilt.close()
-        ours, theirs = contents(log.path), contents(other)
+        ours, theirs = contents(path), contents(other)
         for family, held in ours.items():
             assert held == theirs[family], family

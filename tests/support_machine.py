@@ -7,6 +7,7 @@ consumption, rewinds and reopenings. Every run ends in the checker.
 import shutil
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import model_rewind
 import model_streams
@@ -18,6 +19,7 @@ from model_rewind import Ask
 from model_streams import Options
 from model_transaction import Tx as ModelTx
 from model_transaction import every, where
+from support_kafka_log import assert_topics_give
 from support_lens import least_view
 from support_pair import Consumption, Pair, row_of
 
@@ -44,7 +46,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.mkdtemp() if self.durable else ""
-        self.pair = Pair(Path(self.folder) / "shop" if self.durable else None)
+        self.pair = Pair(self.target())
         for name, key in (("a", ["id"]), ("b", []), ("t", []), ("u", ["id"])):
             self.create_table(name, key)
         self.create_stream("s", "a", "ALL", False, False, None)
@@ -53,11 +55,19 @@ class Machine(RuleBasedStateMachine):
 
     durable = False
 
+    def target(self) -> Path | str | None:
+        """What to connect to; None for a store in memory."""
+        return Path(self.folder) / "shop" if self.durable else None
+
     def teardown(self) -> None:
         try:
             self.pair.close()
+            self.closed()
         finally:
             self.forget()
+
+    def closed(self) -> None:
+        """The store is closed, its files still there."""
 
     def forget(self) -> None:
         """Close whatever is open and remove its files."""
@@ -382,3 +392,16 @@ class DurableMachine(Machine):
     """The same in a directory, where a reopening means something."""
 
     durable = True
+
+
+class KafkaMachine(DurableMachine):
+    """The same on a cluster, under a prefix of its own; ends in a node built from the topics."""
+
+    brokers = ""
+
+    def target(self) -> Path | str | None:
+        self.prefix = f"m{uuid4().hex[:12]}"
+        return f"kafka://{self.brokers}/{self.prefix}?dir={self.folder}/shop"
+
+    def closed(self) -> None:
+        assert_topics_give(Path(self.folder) / "shop", self.brokers, self.prefix)

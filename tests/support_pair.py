@@ -77,7 +77,7 @@ class Consumption:
 class Pair:
     """One model and one store."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | str | None) -> None:
         self.path, self.clock = path, Clock(step_us=1000)
         self.model = Model()
         self.db = self.connect()
