@@ -36,8 +36,10 @@ from headwater.sql.errors import Place, ProgrammingError
 from headwater.sql.moments import moment_of
 from headwater.sql.names import found, qualified, relation_named, stream_named, table_named
 from headwater.sql.parameters import parameter_of
+from headwater.sql.parse import place_of, place_of_name
 from headwater.sql.results import Result, status
-from headwater.sql.statements import AlterStream, CreateStream, Drop, OptionValue
+from headwater.sql.statements import AlterStream, At, CreateStream, Drop, OptionValue
+from headwater.sql.translate import told_at
 
 _FOR_EVER: Final = ("FOREVER", "FOR EVER", "")
 
@@ -60,7 +62,9 @@ def create(context: Context, statement: CreateStream) -> Result:
     else:
         on = _source(context, statement)
         options = _options(context, statement)
-        create_stream(context.tx, name, on, options, or_replace=statement.replace)
+        place = None if statement.at is None else place_of(statement.at.value, statement)
+        with told_at(context, place):
+            create_stream(context.tx, name, on, options, or_replace=statement.replace)
     return status("CREATE STREAM", f"Stream {shown} successfully created.")
 
 
@@ -79,7 +83,8 @@ def _options(context: Context, statement: CreateStream) -> StreamOptions:
     sharing = statement.consumers or parameter_of(context, DEFAULT_STREAM_CONSUMERS)
     retention = None
     if statement.retention is not None:
-        retention = _retention(statement.retention, statement.place)
+        place = place_of_name("RETENTION_TIME", statement)
+        retention = _retention(statement.retention, place or statement.place)
     at = None if statement.at is None else moment_of(context, statement.at)
     return StreamOptions(
         capture=Capture(capture),
@@ -127,7 +132,8 @@ def alter(context: Context, statement: AlterStream) -> Result:
         case "RENAME":
             rename_stream(context.tx, stream, statement.names[0])
         case "SET":
-            altered = _altered(options_of(stream), statement.options, statement.place)
+            place = place_of_name("RETENTION_TIME", statement) or statement.place
+            altered = _altered(options_of(stream), statement.options, place)
             alter_stream(context.tx, stream, altered)
         case _:
             alter_stream(context.tx, stream, _without(options_of(stream), statement.names))
@@ -182,7 +188,11 @@ def _add_consumer(context: Context, statement: AlterStream, stream: StreamObject
         if moment.before:
             raise StreamInvalid(stream.name, "ADD CONSUMER takes AT, not BEFORE")
         at = moment.position
-    lifecycle.add_consumer(context.tx, stream, reader, at, kind=kind)
+    place = None
+    if isinstance(statement.at, At):
+        place = place_of(statement.at.value, statement)
+    with told_at(context, place):
+        lifecycle.add_consumer(context.tx, stream, reader, at, kind=kind)
 
 
 def drop(context: Context, statement: Drop) -> Result:

@@ -1,5 +1,6 @@
 """CREATE, ALTER, DROP, UNDROP of tables and schemas, carried out in the statement's transaction."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -19,7 +20,7 @@ from headwater.schemas.types import SqlType
 from headwater.schemas.values import from_plain
 from headwater.sql.constants import NOT_CONSTANT, constant
 from headwater.sql.context import Context
-from headwater.sql.errors import Place, ProgrammingError, unsupported
+from headwater.sql.errors import Error, Place, ProgrammingError, unsupported
 from headwater.sql.moments import moment_of
 from headwater.sql.names import found, qualified, table_named
 from headwater.sql.parse import place_of, place_of_name
@@ -33,6 +34,7 @@ from headwater.sql.statements import (
     OptionValue,
     Undrop,
 )
+from headwater.sql.translate import told_at, translated
 
 DONE: Final = "Statement executed successfully."
 _DAY: Final = 86_400
@@ -68,14 +70,31 @@ def _made(context: Context, statement: CreateTable, name: str) -> TableObject:
     else:
         specs = [spec_of(context, column) for column in statement.columns]
         key = [unquoted(part) for part in statement.key]
-    return lifecycle.create_table(context.tx, name, specs, key, or_replace=statement.replace)
+    try:
+        return lifecycle.create_table(context.tx, name, specs, key, or_replace=statement.replace)
+    except SchemaError as error:
+        raise _at_column(context, error, statement) from error
+
+
+def _at_column(context: Context, error: SchemaError, statement: CreateTable) -> Error:
+    """The error at the column that it is about: the last one of the name that it says."""
+    found = translated(error, None)
+    named = re.search(r"column (\S+?)(?:[:,]| |$)", str(error))
+    for column in reversed(statement.columns):
+        if named is not None and unquoted(column.name).lower() == named[1].lower():
+            return found.at(column.place)
+    return found
 
 
 def _clone(context: Context, statement: CreateTable, name: str, source: str) -> TableObject:
     original = table_named(context.tx.catalog, context.state, source)
     at = None if statement.at is None else moment_of(context, statement.at)
     if at is not None and at.before:
-        raise unsupported("CLONE takes AT, not BEFORE: name the version before", statement.place)
+        assert statement.at is not None
+        raise unsupported(
+            "CLONE takes AT, not BEFORE: name the version before",
+            place_of(statement.at.value, statement) or statement.place,
+        )
     if statement.replace:
         old = _relation(context, name)
         if isinstance(old, TableObject):
@@ -87,7 +106,10 @@ def _clone(context: Context, statement: CreateTable, name: str, source: str) -> 
                     place=statement.place,
                 )
             lifecycle.drop_table(context.tx, old)
-    return lifecycle.clone_table(context.tx, name, original, None if at is None else at.position)
+    position = None if at is None else at.position
+    place = None if statement.at is None else place_of(statement.at.value, statement)
+    with told_at(context, place):
+        return lifecycle.clone_table(context.tx, name, original, position)
 
 
 def _relation(context: Context, name: str) -> object:
@@ -169,7 +191,8 @@ def apply_options(context: Context, table: TableObject, options: Mapping[str, Op
                 "MAX_DATA_EXTENSION_TIME_IN_DAYS"
             )
         else:
-            seconds = seconds_of(key, value, context.statement.place)
+            place = place_of_name(key, context.statement) or context.statement.place
+            seconds = seconds_of(key, value, place)
             ddl.retain_table(context.tx, table, seconds)
 
 

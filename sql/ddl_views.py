@@ -4,6 +4,7 @@ A view that filters and projects one table, by expressions that give the same fo
 time, can have streams; the catalog notes that table with it.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlglot import exp
@@ -17,6 +18,7 @@ from headwater.sql.context import Context
 from headwater.sql.ddl_tables import DONE, gone
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.names import found, qualified
+from headwater.sql.parse import place_of
 from headwater.sql.results import Result, status
 from headwater.sql.statements import AlterView, CreateView, Drop, Reading, reading_of
 from headwater.sql.trees import path_of
@@ -68,11 +70,12 @@ def create_view(context: Context, statement: CreateView) -> Result:
 def _check_text(statement: CreateView) -> None:
     """Refuse what a kept text cannot hold."""
     for kind, what in ((exp.Placeholder, "a bind"), (exp.Parameter, "a $variable")):
-        if statement.query.find(kind) is not None:
+        node = statement.query.find(kind)
+        if node is not None:
             raise ProgrammingError(
                 f"a view cannot hold {what}: write the value",
                 code="E_VIEW",
-                place=statement.place,
+                place=place_of(node, statement) or statement.place,
             )
     if len(statement.definition) > _LONGEST:
         raise ProgrammingError(
@@ -86,7 +89,7 @@ def _check_text(statement: CreateView) -> None:
                 "a view cannot hold CONSUMER, LIMIT CHANGES or UP TO VERSION: say it where the "
                 "view is read",
                 code="E_VIEW",
-                place=statement.place,
+                place=place_of(table, statement) or statement.place,
             )
 
 
@@ -98,7 +101,9 @@ def _columns(context: Context, statement: CreateView, name: str) -> list[ViewCol
     plan, _ = bound(context, statement.query)
     given = [out_column(out) for out in plan.columns]
     names = [column.name for column in given]
-    if statement.columns:
+    if not statement.columns:
+        _check_twice(statement, name, names)
+    else:
         if len(statement.columns) != len(given):
             raise ProgrammingError(
                 f"view {name} names {len(statement.columns)} columns, its query gives {len(given)}",
@@ -106,9 +111,25 @@ def _columns(context: Context, statement: CreateView, name: str) -> list[ViewCol
                 place=statement.place,
             )
         names = [unquoted(column) for column in statement.columns]
+    _check_twice(statement, name, names)
     return [
         ViewColumn(name=shown, type=column.type) for shown, column in zip(names, given, strict=True)
     ]
+
+
+def _check_twice(statement: CreateView, view: str, names: Sequence[str]) -> None:
+    """Refuse two columns of one name, at the second."""
+    seen: set[str] = set()
+    for at, name in enumerate(names):
+        if name.lower() in seen:
+            selects = statement.query.selects
+            place = place_of(selects[at], statement) if at < len(selects) else None
+            raise ProgrammingError(
+                f"view {view} has two columns {name}: give one an alias",
+                code="E_SCHEMA_INVALID",
+                place=place or statement.place,
+            )
+        seen.add(name.lower())
 
 
 def _table(context: Context, query: exp.Query) -> int | None:

@@ -54,7 +54,6 @@ def definition(context: Context, kind: str, name: str, *, qualified: bool = Fals
             raise ProgrammingError(
                 f"GET_DDL knows no kind {kind[:40]}: it knows {', '.join(_KINDS)}",
                 code="E_SQL_ARGUMENT",
-                place=context.statement.place,
             )
 
 

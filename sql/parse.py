@@ -90,7 +90,7 @@ def _dressed(made: Statement, reader: Reader) -> Statement:
         made,
         text=reader.piece.text,
         place=reader.piece.place,
-        binds=tuple(reader.marked.keys.values()),
+        binds=reader.marked.binds,
         notices=tuple(reader.notices),
         places=reader.places,
     )
@@ -195,7 +195,7 @@ def _explain(reader: Reader) -> Statement:
         raise reader.fail("EXPLAIN explains queries and DML; a CALL takes DRY_RUN => TRUE")
     # Cut the inner statement out, so that words that hide what follows them are met again.
     piece = Piece(reader.piece.text[token.start :], reader.place(token))
-    first = min((key for key in reader.marked.keys.values() if isinstance(key, int)), default=0)
+    first = min((key for key in reader.marked.binds if isinstance(key, int)), default=0)
     inner = Reader(piece, Binds(first))
     made = _read(inner)
     inner.finish()

@@ -131,8 +131,8 @@ def _alter_column(reader: Reader, made: AlterTable) -> AlterTable | None:
         names = (column, reader.comment() or "")
         found = replace(made, action="COMMENT_COLUMN", names=names)
     elif reader.word() in ("SET", "DROP") and reader.word(1) in ("NOT", "DEFAULT", "MASKING"):
-        what = f"{reader.word()} {reader.word(1)}"
-        raise unsupported(f"ALTER COLUMN .. {what} is not supported", place)
+        what = f"{reader.word()} {reader.word(1)}".replace(" NOT", " NOT NULL")
+        raise unsupported(f"ALTER COLUMN .. {what} is not supported: make a new table", place)
     else:
         if reader.take("SET"):
             reader.need("DATA")

@@ -1,5 +1,7 @@
 """Binds in a text: `?`, `%s`, `:name`, `%(name)s`. Each becomes one marked token, then a node.
 
+$variables are marked in the same way, so that they too know where they stand.
+
 A `%` or `:` after an operand is the remainder or the path of a VARIANT, everywhere else it begins
 a bind. Positions are counted over the whole script.
 """
@@ -91,7 +93,7 @@ class Binds:
         keys: dict[int, Key] = {}
         index = 0
         while index < len(tokens):
-            found = self._at(tokens, index, out[-1] if out else None)
+            found = _variable(tokens, index) or self._at(tokens, index, out[-1] if out else None)
             if found is None:
                 out.append(tokens[index])
                 index += 1
@@ -144,6 +146,15 @@ class Binds:
         return None
 
 
+def _variable(tokens: Sequence[Token], at: int) -> tuple[Key, int] | None:
+    """Which $variable begins at a token; `$1` is none."""
+    if tokens[at].token_type is not TokenType.PARAMETER or tokens[at].text != "$":
+        return None
+    if not _adjacent(tokens, at, 2) or not is_word(tokens[at + 1]):
+        return None
+    return f"${tokens[at + 1].text}", 2
+
+
 class Marked:
     """A statement's tokens with marked binds; `keys` are the binds by their token's start."""
 
@@ -151,6 +162,11 @@ class Marked:
 
     def __init__(self, tokens: list[Token], keys: Mapping[int, Key]) -> None:
         self.tokens, self.keys = tokens, keys
+
+    @property
+    def binds(self) -> tuple[Key, ...]:
+        """The binds in order, without the variables."""
+        return tuple(k for k in self.keys.values() if isinstance(k, int) or k[0] != "$")
 
     def place(self, tree: exp.Expr) -> exp.Expr:
         """The tree with an exp.Placeholder for each marked column of it; `meta` has the key."""
@@ -174,15 +190,21 @@ class Marked:
     def missing(self, placed: Sequence[exp.Expr], inside: Sequence[Token]) -> int | None:
         """The start of a bind among these tokens that no placeholder of the trees stands for."""
         found = {
-            _start(node) for tree in placed for node in tree.find_all(exp.Placeholder) if node.meta
+            _start(node)
+            for tree in placed
+            for node in tree.find_all(exp.Placeholder, exp.Parameter)
+            if node.meta
         }
         wanted = (token.start for token in inside if token.start in self.keys)
         return next((start for start in wanted if start not in found), None)
 
 
-def _placeholder(name: exp.Expr, key: Key) -> exp.Placeholder:
-    bind = exp.Placeholder()
-    bind.meta[BIND_KEY] = key
+def _placeholder(name: exp.Expr, key: Key) -> exp.Expr:
+    bind: exp.Expr = exp.Placeholder()
+    if isinstance(key, str) and key.startswith("$"):
+        bind = exp.Parameter(this=exp.Var(this=key[1:]))
+    else:
+        bind.meta[BIND_KEY] = key
     bind.meta["start"], bind.meta["end"] = name.meta["start"], name.meta["end"]
     return bind
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sqlglot import exp
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from headwater.sql.errors import unsupported
 from headwater.sql.parse_reader import Reader
@@ -59,12 +59,22 @@ def query(reader: Reader) -> Statement:
     first = reader.tokens[0]
     tree = reader.trees.statement(reader.rest())
     if isinstance(tree, exp.Select) and not tree.expressions:
-        raise reader.fail("SELECT needs at least one column, or *", first)
+        reader.index = 1
+        raise reader.expected("a column or *")
+    for group in tree.find_all(exp.Group):
+        if not any(group.args.values()):
+            raise reader.fail("something is missing after GROUP BY", _word(reader, "GROUP BY"))
     if isinstance(tree, exp.Query):
         return Query(tree=tree)
     if isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
         raise reader.fail("WITH stands in the query: INSERT INTO t WITH .. SELECT ..", first)
     raise reader.fail("this is no statement that Headwater knows", first)
+
+
+def _word(reader: Reader, word: str) -> Token | None:
+    """The last token that is this word."""
+    found = [one for one in reader.tokens if one.text.upper() == word]
+    return found[-1] if found else None
 
 
 def insert(reader: Reader) -> Statement:
@@ -135,6 +145,13 @@ def _target(reader: Reader, part: exp.Expr) -> InsertTarget:
 
 def update(reader: Reader) -> Statement:
     """UPDATE t SET .. [FROM ..] [WHERE ..]."""
+    if _word(reader, "SET") is None:
+        reader.index = 1
+        reader.name("a table's name")
+        if not reader.end and reader.word() not in ("FROM", "WHERE"):
+            reader.take("AS")
+            reader.part("an alias")
+        raise reader.expected("SET column = value")
     tree = reader.trees.statement(reader.rest())
     if not isinstance(tree, exp.Update) or not tree.expressions:
         raise reader.fail("UPDATE needs SET column = value", reader.tokens[0])
@@ -183,7 +200,8 @@ def truncate(reader: Reader) -> Statement:
 
 def copy(reader: Reader) -> Statement:
     """COPY INTO a table from files, or INTO files from a query."""
-    reader.need("COPY", "INTO")
+    reader.need("COPY")
+    reader.need("INTO")
     token = reader.token()
     if token is not None and token.token_type is TokenType.STRING:
         return _copy_out(reader)

@@ -6,13 +6,12 @@ from typing import Final
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
-from headwater.sql.errors import unsupported
+from headwater.sql.errors import syntax, unsupported
 from headwater.sql.parse_binds import Binds, Marked
-from headwater.sql.parse_trees import Trees
+from headwater.sql.parse_trees import UNITS, Trees
 from headwater.sql.statements import At, OptionValue
 from headwater.sql.tokens import Cursor, Piece, is_word, tokenize
 
-_UNITS: Final = ("VERSION", "TIMESTAMP", "OFFSET", "STATEMENT", "STREAM")
 _SIGNS: Final = frozenset(("+", "-"))
 
 NO_WAREHOUSE: Final = "Headwater has no warehouses: statements run where you are"
@@ -83,7 +82,7 @@ class Reader(Cursor):
             return None
         self.need("(")
         unit = self.word()
-        if unit not in _UNITS:
+        if unit not in UNITS:
             raise self.expected("VERSION, TIMESTAMP, OFFSET, STATEMENT or STREAM")
         self.index += 1
         self.need("=>")
@@ -95,9 +94,18 @@ class Reader(Cursor):
         """Whether IF EXISTS stands here, taken."""
         return self.take("IF", "EXISTS")
 
-    def if_not_exists(self) -> bool:
-        """Whether IF NOT EXISTS stands here, taken."""
-        return self.take("IF", "NOT", "EXISTS")
+    def if_not_exists(self, *, replaces: bool = False) -> bool:
+        """Whether IF NOT EXISTS stands here, taken; not behind OR REPLACE.
+
+        Raises:
+            ProgrammingError: it stands behind OR REPLACE.
+        """
+        place = self.place()
+        if not self.take("IF", "NOT", "EXISTS"):
+            return False
+        if replaces:
+            raise syntax("OR REPLACE and IF NOT EXISTS contradict each other", place)
+        return True
 
     def option(self) -> tuple[str, OptionValue]:
         """KEY = value, taken.

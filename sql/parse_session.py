@@ -180,7 +180,10 @@ def show(reader: Reader) -> Statement:
         elif reader.take("STARTS", "WITH"):
             starts_with = reader.string("a text in single quotes")
         elif reader.take("LIMIT"):
+            token = reader.token()
             limit = reader.integer("how many, as a whole number")
+            if limit < 1:
+                raise reader.fail("LIMIT takes a whole number from 1", token)
             if reader.take("FROM"):
                 reader.string()
                 raise unsupported("SHOW .. LIMIT n FROM is not supported", reader.place())
@@ -267,4 +270,4 @@ def call(reader: Reader) -> Statement:
             arguments.append(reader.expression(",", ")", what="a value"))
         if reader.word() != ")":
             reader.need(",")
-    return Call(procedure=name.upper(), arguments=tuple(arguments), named=named)
+    return Call(procedure=name, arguments=tuple(arguments), named=named)

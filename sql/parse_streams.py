@@ -47,11 +47,9 @@ class _Options:
 
 def create_stream(reader: Reader, *, replaces: bool) -> Statement:
     """CREATE [OR REPLACE] STREAM; the cursor stands after STREAM."""
-    if_not_exists = reader.if_not_exists()
+    if_not_exists = reader.if_not_exists(replaces=replaces)
     name = reader.name("a stream's name")
-    if_not_exists = if_not_exists or reader.if_not_exists()
-    if replaces and if_not_exists:
-        raise reader.fail("OR REPLACE and IF NOT EXISTS contradict each other", reader.tokens[0])
+    if_not_exists = if_not_exists or reader.if_not_exists(replaces=replaces)
     if reader.take("CLONE"):
         clone = reader.name("a stream's name")
         while reader.means_nothing():
@@ -107,6 +105,7 @@ def _source(reader: Reader) -> tuple[str, bool]:
 def _option(reader: Reader, options: _Options) -> bool:
     """Take one option of a stream; False if none stands here."""
     word = reader.word()
+    reader.places.setdefault(word, reader.place())
     if reader.take("CHANGES", "CAPTURE"):
         reader.take("=")
         wrapped = reader.take("(")

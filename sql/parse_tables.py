@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from headwater.sql.errors import syntax, unsupported
+from headwater.sql.errors import Place, syntax, unsupported
 from headwater.sql.parse_columns import Columns, columns
 from headwater.sql.parse_reader import Reader
 from headwater.sql.statements import (
@@ -45,6 +45,8 @@ class _Clauses:
     clone: str | None = None
     at: At | None = None
     topic: str | None = None
+    source: str = ""  # the word that says where the rows come from, and where it stands
+    place: Place | None = None
 
 
 def create_table(reader: Reader, *, replaces: bool) -> Statement:
@@ -60,11 +62,9 @@ def create_table(reader: Reader, *, replaces: bool) -> Statement:
         elif word not in ("LOCAL", "GLOBAL"):
             reader.index -= 1
             raise reader.expected("TABLE")
-    if_not_exists = reader.if_not_exists()
+    if_not_exists = reader.if_not_exists(replaces=replaces)
     name = reader.name("a table's name")
-    if_not_exists = if_not_exists or reader.if_not_exists()
-    if replaces and if_not_exists:
-        raise reader.fail("OR REPLACE and IF NOT EXISTS contradict each other", reader.tokens[0])
+    if_not_exists = if_not_exists or reader.if_not_exists(replaces=replaces)
     found = columns(reader, typed=False) if reader.word() == "(" else Columns()
     clauses = _table_clauses(reader)
     _check_shape(reader, found, clauses)
@@ -87,7 +87,11 @@ def create_table(reader: Reader, *, replaces: bool) -> Statement:
 def _table_clauses(reader: Reader) -> _Clauses:
     found = _Clauses()
     while not reader.end:
-        word = reader.word()
+        word, place = reader.word(), reader.place()
+        if word in ("AS", "LIKE", "CLONE") or (word, reader.word(1)) == ("FROM", "TOPIC"):
+            if found.source:
+                raise syntax(f"{found.source} and {word} both say what the table holds", place)
+            found.source, found.place = word, place
         if word == "AS":
             reader.index += 1
             found.query = reader.query()
@@ -131,23 +135,10 @@ def table_option(reader: Reader, options: dict[str, OptionValue]) -> bool:
 
 def _check_shape(reader: Reader, found: Columns, clauses: _Clauses) -> None:
     """Refuse a table whose columns come from nowhere, or from two places."""
-    first = reader.tokens[0]
-    given = [
-        what
-        for what, there in (
-            ("AS", clauses.query is not None),
-            ("LIKE", clauses.like is not None),
-            ("CLONE", clauses.clone is not None),
-            ("FROM TOPIC", clauses.topic is not None),
-        )
-        if there
-    ]
-    if len(given) > 1:
-        raise reader.fail(f"{given[0]} and {given[1]} both say what the table holds", first)
-    if found.columns and given and given[0] in ("LIKE", "CLONE"):
-        raise reader.fail(f"{given[0]} brings the columns: write none", first)
-    if not found.columns and not given:
-        raise reader.fail("a table needs columns: (name type, ..), or AS a query", first)
+    if found.columns and clauses.source in ("LIKE", "CLONE"):
+        raise syntax(f"{clauses.source} brings the columns: write none", clauses.place)
+    if not found.columns and not clauses.source:
+        raise reader.fail("a table needs columns: (name type, ..), or AS a query")
     for column in found.columns:
         if not column.type and clauses.query is None:
             raise syntax(f"column {column.name} needs a type", column.place)
@@ -166,10 +157,8 @@ def create_view(reader: Reader, *, replaces: bool) -> Statement:
             reader.notice("SECURE means nothing here: a view's definition is for all to see")
         elif not (reader.take("LOCAL") or reader.take("GLOBAL") or reader.take("RECURSIVE")):
             raise reader.expected("VIEW")
-    if_not_exists = reader.if_not_exists()
+    if_not_exists = reader.if_not_exists(replaces=replaces)
     name = reader.name("a view's name")
-    if replaces and if_not_exists:
-        raise reader.fail("OR REPLACE and IF NOT EXISTS contradict each other", reader.tokens[0])
     columns = reader.parenthesised("a column's name") if reader.word() == "(" else ()
     comment = ""
     while reader.word() != "AS":

@@ -18,7 +18,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from headwater.sql.errors import Place, ProgrammingError, syntax, unsupported
 from headwater.sql.parse_binds import Marked
 from headwater.sql.statements import READING, Reading
-from headwater.sql.tokens import BIND, DIALECT, Cursor, Piece, is_word, place_in, shown
+from headwater.sql.tokens import DIALECT, Cursor, Piece, is_word, place_in, shown
 
 # sqlglot warns on standard error of what it falls back to; here that is refused.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -73,6 +73,7 @@ _BEFORE_A_TABLE = frozenset(
     ("FROM", "JOIN", "INTO", "UPDATE", "USING", ",", ".", "AS", "BY", "SELECT")
 )
 _DEEPEST: Final = 40
+UNITS: Final = ("VERSION", "TIMESTAMP", "OFFSET", "STATEMENT", "STREAM")
 _TYPE_NAME = re.compile(r"<class '[\w.]+\.(\w+)'>")
 
 
@@ -197,6 +198,7 @@ class Trees:
                 if not opened or opened[-1].token_type is not _CLOSES[kind]:
                     raise syntax(f"{token.text} closes nothing", self.place(token))
                 opened.pop()
+            self._check_moment(tokens, opened, token)
             if before is not None and before.token_type in (TokenType.COMMA, TokenType.L_PAREN):
                 empty = kind is TokenType.COMMA or (
                     kind is TokenType.R_PAREN and before.token_type is TokenType.COMMA
@@ -207,15 +209,42 @@ class Trees:
         if opened:
             raise syntax(f"{opened[-1].text} is never closed", self.place(opened[-1]))
 
+    def _check_moment(self, tokens: Sequence[Token], opened: Sequence[Token], token: Token) -> None:
+        """Refuse AT (unit => ..) with a unit that there is none of."""
+        if token.token_type is not TokenType.FARROW or not opened:
+            return
+        at = next(n for n, one in enumerate(tokens) if one is opened[-1])
+        outside = tokens[at - 1].text.upper() if at else ""
+        unit = tokens[at + 1]
+        if (
+            outside in ("AT", "BEFORE")
+            and tokens[at + 2] is token
+            and unit.text.upper() not in UNITS
+        ):
+            message = f"{outside} takes {', '.join(UNITS[:-1])} or {UNITS[-1]}, not {unit.text}"
+            raise syntax(message, self.place(unit))
+
     def _said(self, error: ParseError, tokens: Sequence[Token]) -> ProgrammingError:
         """sqlglot's complaint in our words, at the token it stumbled over."""
         first = error.errors[0] if error.errors else {}
-        at = (first.get("line"), first.get("col"))
-        token = next((one for one in tokens if (one.line, one.col) == at), None)
-        if token is None:
-            token = tokens[-1] if tokens else None
-        place = self.piece.place if token is None else self.place(token)
-        return syntax(_plainly(str(first.get("description") or error), token, tokens), place)
+        said = str(first.get("description") or error)
+        token = _stumbled(error, tokens)
+        if token is None or (token is tokens[-1] and self._at_end(tokens)):
+            place = place_in(self.piece, tokens[-1].end + 1 if tokens else 0)
+            return syntax(_at_the_end(said, tokens), place)
+        return syntax(_plainly(said, token), self.place(token))
+
+    def _at_end(self, tokens: Sequence[Token]) -> bool:
+        """Whether sqlglot wanted more: with one more token it would stumble over that one."""
+        last = tokens[-1]
+        more = Token(TokenType.R_PAREN, ")", last.line, last.col + 1, last.end + 1, last.end + 1)
+        try:
+            DIALECT.parser().parse([*tokens, more], self.piece.text)
+        except ParseError as error:
+            return _stumbled(error, [*tokens, more]) is more
+        except (ValueError, TypeError, AttributeError, IndexError, KeyError, RecursionError):
+            return False
+        return False
 
     # -- stream clauses ------------------------------------------------------------------------
 
@@ -239,7 +268,11 @@ class Trees:
             cursor.index += 1
             return Reading(consumer=cursor.name("a consumer's name"))
         if cursor.take("LIMIT", "CHANGES"):
-            return Reading(limit_changes=cursor.integer("how many changes, as a whole number"))
+            token = cursor.token()
+            limit = cursor.integer("how many changes, as a whole number")
+            if limit < 1:
+                raise cursor.fail("LIMIT CHANGES takes a whole number from 1", token)
+            return Reading(limit_changes=limit)
         if cursor.take("UP", "TO", "VERSION"):
             return Reading(upto=_version(cursor))
         return None
@@ -328,21 +361,53 @@ def start_of(node: exp.Expr) -> int | None:
     return min(starts, default=None)
 
 
-def _plainly(said: str, token: Token | None, tokens: Sequence[Token]) -> str:
-    """sqlglot's description in words that name what stands there."""
-    found = "the end" if token is None else shown(token)
-    if token is not None and token.text.startswith(BIND):
-        found = "a bind"
-    last = token is None or (bool(tokens) and token is tokens[-1])
+def _stumbled(error: ParseError, tokens: Sequence[Token]) -> Token | None:
+    """The token that sqlglot complains of; None if it is none of these."""
+    first = error.errors[0] if error.errors else {}
+    at = (first.get("line"), first.get("col"))
+    return next((one for one in tokens if (one.line, one.col) == at), None)
+
+
+_MISSING: Final = re.compile(r"Required keyword: '(\w+)' missing for <class '[\w.]+\.(\w+)'>")
+_WANTED: Final = re.compile(r"(?:Expected|Expecting) (.+?)(?: but got .*)?$", re.DOTALL)
+_NEEDED: Final = {
+    ("whens", "Merge"): "MERGE needs at least one WHEN [NOT] MATCHED THEN ..",
+    ("on", "Merge"): "MERGE needs ON and a condition",
+    ("using", "Merge"): "MERGE needs USING and a source",
+}
+
+
+def _at_the_end(said: str, tokens: Sequence[Token]) -> str:
+    """sqlglot's complaint that a statement ends too early."""
+    if (missing := _MISSING.match(said)) is not None:
+        needed = _NEEDED.get((missing[1], missing[2]))
+        after = f" after {shown(tokens[-1])}" if tokens else ""
+        return needed or f"something is missing{after}"
+    if (wanted := _WANTED.match(said)) is not None:
+        return f"expected {_meant(wanted[1])}, but the statement ends"
+    return f"{_bare(said)}, but the statement ends"
+
+
+def _plainly(said: str, token: Token) -> str:
+    """sqlglot's complaint in words that name what stands there."""
+    found = shown(token)
     if said.startswith("Invalid expression / Unexpected token"):
         return f"{found} is not understood here"
-    if re.match(r"Required keyword: '(\w+)' missing for <class '[\w.]+\.(\w+)'>", said):
-        where = "after" if last else "at"
-        return f"something is missing {where} {found}"
-    if wanted := re.match(r"(Expected|Expecting) (.+?)(?: but got .*)?$", said, re.DOTALL):
-        what = wanted[2].rstrip(".")
-        return f"expected {what}, but the statement ends" if last else f"expected {what} at {found}"
-    return f"{_TYPE_NAME.sub(lambda name: name[1], said).splitlines()[0]} (at {found})"
+    if (missing := _MISSING.match(said)) is not None:
+        return _NEEDED.get((missing[1], missing[2])) or f"something is missing at {found}"
+    if (wanted := _WANTED.match(said)) is not None:
+        return f"expected {_meant(wanted[1])}, found {found}"
+    return f"{_bare(said)}, at {found}"
+
+
+def _meant(wanted: str) -> str:
+    """What sqlglot wanted, as one would say it."""
+    plain = wanted.rstrip(".")
+    return {"table name": "a table's name", "type": "a type"}.get(plain.lower(), plain)
+
+
+def _bare(said: str) -> str:
+    return _TYPE_NAME.sub(lambda name: name[1], said).splitlines()[0].rstrip(".")
 
 
 def refuse_unless(tree: exp.Expr, known: Sequence[str], piece: Piece, what: str) -> None:

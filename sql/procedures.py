@@ -11,8 +11,11 @@ from typing import Final
 from sqlglot import exp
 
 from headwater.consumers.errors import (
+    ConsumersError,
+    ConsumerUnknown,
     PolicyForbids,
     ReasonRequired,
+    SharedRefuses,
     TargetAboveWatermark,
     shown_position,
 )
@@ -21,6 +24,7 @@ from headwater.consumers.positions import Mark, Position, shown_time
 from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
 from headwater.consumers.rewind_plan import RewindPlan
 from headwater.log_store.catalog import StreamObject
+from headwater.log_store.errors import OutsideHistory
 from headwater.producer.transaction import Transaction
 from headwater.sql.constants import value_of
 from headwater.sql.context import Context
@@ -31,6 +35,7 @@ from headwater.sql.names import stream_named
 from headwater.sql.parse import place_of, place_of_name
 from headwater.sql.results import Result
 from headwater.sql.statements import AlterStream, At, Call
+from headwater.sql.translate import told_at, translated
 
 _SHAPE: Final = Shape.of(
     item="VARCHAR",
@@ -49,6 +54,7 @@ _TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "SYSTEM$STREAM_ADVANCE": ("STREAM", "TO", "CONSUMER", "REASON", "DRY_RUN"),
     "SYSTEM$STREAM_UNDO": ("STREAM", "CONSUMER", "REASON", "DRY_RUN", "FORCE"),
 }
+_REFUSALS: Final = (ConsumersError, OutsideHistory)
 # How many of them can be given by position.
 _BY_POSITION: Final = 2
 
@@ -69,7 +75,8 @@ def call(context: Context, statement: Call) -> Result:
         ProgrammingError: no such procedure, or an argument that it has not.
         RewindRefused, PolicyForbids, ReasonRequired, PlanOutdated: nothing was changed.
     """
-    takes = _TAKES.get(statement.procedure)
+    procedure = statement.procedure.upper()
+    takes = _TAKES.get(procedure)
     if takes is None:
         raise ProgrammingError(
             f"there is no procedure {statement.procedure}: there are {', '.join(_TAKES)}",
@@ -77,9 +84,21 @@ def call(context: Context, statement: Call) -> Result:
             place=_at(context, statement.procedure),
         )
     given = _arguments(context, statement, takes)
-    wanted = _wanted(context, statement.procedure, given)
-    plan = _planned(context, statement.procedure, wanted)
-    return _carried_out(context, plan, dry_run=wanted.dry_run)
+    with told_at(context, _at_argument(statement, given, "STREAM")):
+        wanted = _wanted(context, procedure, given)
+    try:
+        plan = _planned(context, procedure, wanted)
+        return _carried_out(context, plan, dry_run=wanted.dry_run)
+    except _REFUSALS as error:
+        about = "CONSUMER" if isinstance(error, ConsumerUnknown | SharedRefuses) else "TO"
+        place = _at_argument(statement, given, about)
+        raise translated(error, None).at(place) from error
+
+
+def _at_argument(statement: Call, given: Mapping[str, exp.Expr], name: str) -> Place:
+    """Where an argument stands; the procedure's name if it was not given."""
+    place = place_of(given[name], statement) if name in given else None
+    return place or place_of_name(statement.procedure, statement) or statement.place
 
 
 def set_offset(context: Context, statement: AlterStream, stream: StreamObject) -> Result:
@@ -147,7 +166,7 @@ def _arguments(context: Context, statement: Call, takes: tuple[str, ...]) -> dic
         raise ProgrammingError(
             f"{statement.procedure} needs the name of a stream in quotes",
             code="E_SQL_SYNTAX",
-            place=statement.place,
+            place=_at(context, statement.procedure),
         )
     return given
 

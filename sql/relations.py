@@ -27,6 +27,7 @@ from headwater.sql.sources import (
     TableSource,
 )
 from headwater.sql.statements import ROW_ID_COLUMN, ROW_IDS, Reading, reading_of
+from headwater.sql.translate import told_at
 from headwater.sql.trees import child, inner, path_of, word
 from headwater.sql.typing_duck import BOOLEAN, INT, LTZ, VARCHAR
 
@@ -175,6 +176,11 @@ def _version(binder: Binder, table: exp.Table, one: TableObject) -> Callable[[Co
 
 def place_in_history(binder: Binder, when: exp.Expr, table: TableObject) -> int:
     """The version that AT or BEFORE names; END is the version itself."""
+    with told_at(binder.context, binder.place(when)):
+        return _place_in_history(binder, when, table)
+
+
+def _place_in_history(binder: Binder, when: exp.Expr, table: TableObject) -> int:
     context = binder.context
     unit, before = word(when, "kind").upper(), word(when).upper() == "BEFORE"
     value = value_of(context, inner(when, "expression"))

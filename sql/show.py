@@ -10,7 +10,6 @@ from headwater.producer.errors import NotFound
 from headwater.producer.names import parse
 from headwater.sql import information, parameters
 from headwater.sql.context import Context
-from headwater.sql.errors import ProgrammingError
 from headwater.sql.listing import Shape, stamp
 from headwater.sql.names import found, schema_name, stream_named, table_named
 from headwater.sql.results import Result
@@ -335,12 +334,6 @@ def show(context: Context, statement: Show) -> Result:
     rows = lister(context, statement)
     kept = list(_filtered(context, statement, rows))
     if statement.limit is not None:
-        if statement.limit < 1:
-            raise ProgrammingError(
-                "SHOW .. LIMIT takes a whole number from 1",
-                code="E_SQL_SYNTAX",
-                place=statement.place,
-            )
         kept = kept[: statement.limit]
     return shape.result(f"SHOW {statement.kind}", shape.dicts(kept))
 

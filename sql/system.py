@@ -31,8 +31,10 @@ from headwater.sql.definitions import definition
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.listing import Shape, stamp
 from headwater.sql.names import stream_named, table_named
+from headwater.sql.parse import place_of
 from headwater.sql.results import OutColumn, Result
 from headwater.sql.statements import Query
+from headwater.sql.translate import told_at
 
 _TEXT: Final = SqlType.parse("VARCHAR")
 _INT: Final = SqlType.parse("INT")
@@ -56,7 +58,6 @@ def _stream(context: Context, argument: object, function: str) -> StreamObject:
         raise ProgrammingError(
             f"{function} takes the name of a stream in quotes",
             code="E_SQL_ARGUMENT",
-            place=context.statement.place,
         )
     return stream_named(context.tx.catalog, context.state, argument)
 
@@ -125,7 +126,6 @@ def get_ddl(context: Context, arguments: Arguments) -> object:
         raise ProgrammingError(
             "GET_DDL takes a kind and a name in quotes: GET_DDL('TABLE', 't')",
             code="E_SQL_ARGUMENT",
-            place=context.statement.place,
         )
     return definition(context, kind.upper(), name, qualified=bool(more and more[0]))
 
@@ -181,7 +181,6 @@ def call(context: Context, name: str, arguments: Arguments) -> tuple[object, Sql
         raise ProgrammingError(
             f"{name.upper()} takes {takes} arguments, not {len(arguments)}",
             code="E_SQL_ARGUMENT",
-            place=context.statement.place,
         )
     return function.do(context, arguments), function.type
 
@@ -222,9 +221,11 @@ def folded_call(context: Context, node: exp.Expr) -> tuple[object, SqlType] | No
         raise ProgrammingError(
             f"{name} takes constants: texts in quotes, binds or $variables",
             code="E_SQL_ARGUMENT",
-            place=context.statement.place,
+            place=place_of(node, context.statement) or context.statement.place,
         )
-    return call(context, name, values)
+    place = place_of(node, context.statement) or context.statement.place
+    with told_at(context, place):
+        return call(context, name, values)
 
 
 def bare(context: Context, statement: Query) -> Result | None:

@@ -147,6 +147,8 @@ def is_word(token: Token) -> bool:
 
 def shown(token: Token) -> str:
     """A token as an error message shows it."""
+    if token.text.startswith(BIND):
+        return token.text.removeprefix(BIND) if token.text.startswith(f"{BIND}$") else "a bind"
     text = token.text if len(token.text) <= 40 else token.text[:37] + "..."
     if token.token_type in _VALUES:
         return f"the text '{text}'"
@@ -284,11 +286,11 @@ class Cursor:
         if token is not None and token.token_type is TokenType.STRING:
             self.index += 1
             name = token.text
-        elif self.take("$"):
-            name = "$" + self.part("a variable's name").upper()
         elif token is not None and token.text.startswith(BIND):
             self.index += 1
-            name = token.text
+            variable = token.text.startswith(f"{BIND}$")
+            name = token.text.removeprefix(BIND).upper() if variable else token.text
+            self.places.setdefault(name, self.place(token))
         else:
             raise self.expected(f"{what} in quotes or a $variable")
         self.need(")")

@@ -5,8 +5,11 @@ the error is about, where the statement writes it. `__cause__` is the error as i
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Final
+
+from sqlglot import exp
 
 from headwater.consumers.errors import ConsumersError, StreamStale
 from headwater.log_store.catalog import NameTaken as NameTakenMeanwhile
@@ -24,6 +27,7 @@ from headwater.producer.errors import (
     TransactionClosed,
 )
 from headwater.schemas.errors import EventUnreadable, SchemaError, ValueRefused
+from headwater.sql.context import Context
 from headwater.sql.errors import (
     DataError,
     Error,
@@ -34,7 +38,8 @@ from headwater.sql.errors import (
     Place,
     ProgrammingError,
 )
-from headwater.sql.statements import Statement
+from headwater.sql.parse import place_of
+from headwater.sql.statements import Insert, Statement
 from headwater.sql.tokens import Piece, place_in
 
 _Kind = type[Error]
@@ -76,7 +81,8 @@ _PIECE: Final = re.compile(
 def translated(error: Exception, statement: Statement | None) -> Error:
     """The error to raise from this one; an `Error` stays itself."""
     if isinstance(error, Error):
-        return error
+        place = None if statement is None else _of_insert(error, statement)
+        return error if place is None else error.at(place)
     place = None if statement is None else _place(error, statement)
     if isinstance(error, ValueRefused) and error.value is None and "NOT NULL" in error.why:
         return _made(IntegrityError, error, place)
@@ -89,6 +95,36 @@ def translated(error: Exception, statement: Statement | None) -> Error:
         code="E_INTERNAL",
         place=place,
     )
+
+
+def _of_insert(error: Error, statement: Statement) -> Place | None:
+    """Where an INSERT has the values or the column that an error is about."""
+    if not isinstance(statement, Insert) or error.place is not None:
+        return None
+    into: exp.Expr = statement.tree.this
+    if error.code == "E_COLUMN_COUNT":
+        return place_of(statement.tree.expression, statement)
+    if error.code == "E_SQL_COLUMN_TWICE" and isinstance(into, exp.Schema):
+        seen: set[str] = set()
+        for column in into.expressions:
+            if column.name.lower() in seen:
+                return place_of(column, statement)
+            seen.add(column.name.lower())
+    return None
+
+
+@contextmanager
+def told_at(context: Context, place: Place | None) -> Generator[None]:
+    """Errors of the rooms below come out translated, at this place where they name nothing else."""
+    try:
+        yield
+    except Exception as error:
+        found = translated(error, context.statement)
+        if place is not None:
+            found.at(place)
+        if found is error:
+            raise
+        raise found from error
 
 
 def _made(kind: Callable[..., Error], error: Exception, place: Place | None) -> Error:

@@ -11,7 +11,7 @@ from headwater.sql.binds import bind_value
 from headwater.sql.constants import node_of, value_of, variable_value
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
-from headwater.sql.parse import place_of
+from headwater.sql.parse import place_of, place_of_name
 from headwater.sql.parse_binds import bind_of
 from headwater.sql.results import Result, status
 from headwater.sql.statements import SetVariable, Statement, UnsetVariable
@@ -76,8 +76,9 @@ def _marked(value: object) -> bool:
 
 
 def _name(context: Context, mark: str) -> str:
+    place = place_of_name(mark, context.statement) or context.statement.place
     if mark.startswith("$"):
-        value = variable_value(context, mark[1:], context.statement.place)
+        value = variable_value(context, mark[1:], place)
     elif mark.startswith(BIND):
         key = mark.removeprefix(BIND)
         value = bind_value(context.binds, int(key) if key.isdigit() else key)
@@ -87,7 +88,7 @@ def _name(context: Context, mark: str) -> str:
         raise ProgrammingError(
             f"IDENTIFIER({mark if mark.startswith('$') else '?'}) takes a text that is a name",
             code="E_SQL_VARIABLE",
-            place=context.statement.place,
+            place=place,
         )
     return value
 

@@ -281,7 +281,7 @@ def test_alter_stream_has_each_action() -> None:
 def test_call_takes_positions_and_names() -> None:
     made = one("CALL system$stream_rewind('s;', 'v100', dry_run => TRUE, REASON => 'x')")
     assert isinstance(made, Call)
-    assert made.procedure == "SYSTEM$STREAM_REWIND"
+    assert made.procedure == "system$stream_rewind"
     assert [a.name for a in made.arguments] == ["s;", "v100"]
     assert list(made.named) == ["DRY_RUN", "REASON"]
 
