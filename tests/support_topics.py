@@ -1,6 +1,8 @@
 """A topic's life in three verbs: made, written in transactions, read as committed."""
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+import time
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -23,7 +25,11 @@ def transactional(bootstrap: str, name: str) -> Producer:
 
 
 def committed(bootstrap: str, topic: str) -> list[bytes | None]:
-    """Every committed value of a topic."""
+    """Every committed value of a topic, as far as it reached when this was called.
+
+    A commit is acknowledged before its markers stand in the topics, so the end is the last
+    message of anybody, and a reader is there when its position is, past markers too.
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -33,11 +39,33 @@ def committed(bootstrap: str, topic: str) -> list[bytes | None]:
             "isolation.level": "read_committed",
         }
     )
-    values = list[bytes | None]()
+    values, here = list[bytes | None](), TopicPartition(topic, 0, 0)
     try:
-        consumer.assign([TopicPartition(topic, 0, 0)])
-        while (message := consumer.poll(30)) is not None and message.error() is None:
-            values.append(message.value())
+        end = latest(bootstrap, topic)
+        consumer.assign([here])
+        while max(0, consumer.position([here])[0].offset) < end:
+            message = consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                values.append(message.value())
     finally:
         consumer.close()
     return values
+
+
+def latest(bootstrap: str, topic: str) -> int:
+    """The offset after the last message, committed or not; waits for a leader."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": topic, "isolation.level": "read_uncommitted"}
+    )
+    here, end = TopicPartition(topic, 0), time.monotonic() + 60
+    try:
+        while True:
+            try:
+                return consumer.get_watermark_offsets(here, timeout=5)[1]
+            except KafkaException:
+                # The node that led was killed meanwhile: ask the next one.
+                if time.monotonic() > end:
+                    raise
+                consumer.poll(0.2)
+    finally:
+        consumer.close()

@@ -40,7 +40,7 @@ def java(least: int = 17) -> Path:
     Raises:
         NoJava: there is none.
     """
-    found = [(version, path) for path in _javas() if (version := _version(path)) >= least]
+    found = [(major, path) for path in _javas() if (major := version(path)) >= least]
     if not found:
         raise NoJava(f"no Java {least} or newer found: install one, or set JAVA_HOME")
     return min(found)[1]
@@ -55,7 +55,7 @@ def _javas() -> list[Path]:
     return list(dict.fromkeys(path.resolve() for path in paths if os.access(path, os.X_OK)))
 
 
-def _version(path: Path) -> int:
+def version(path: Path) -> int:
     """The major version, 0 if this is no working Java."""
     try:
         ran = subprocess.run(
