@@ -14,6 +14,7 @@ from headwater.sql import coercion
 from headwater.sql.binder import Binder, handles
 from headwater.sql.binds import bind_value
 from headwater.sql.coercion import Mismatch, cast, comparable, unify
+from headwater.sql.constants import variable_value
 from headwater.sql.context import Context
 from headwater.sql.parse_binds import bind_of
 from headwater.sql.scopes import Scope
@@ -173,13 +174,8 @@ def _parameter(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
     name = word(node)
     if name.isdigit():
         binder.refuse(node, f"${name} (a column by its number) is not supported: name the column")
-    variables = binder.context.state.variables
-    if name.upper() not in variables:
-        binder.fail(
-            node, f"variable {name} is not set: SET {name} = .. first", "E_VARIABLE_UNKNOWN"
-        )
     binder.repeatable = False
-    return outside(binder, node, variables[name.upper()])
+    return outside(binder, node, variable_value(binder.context, name, binder.place(node)))
 
 
 # -- logic -------------------------------------------------------------------------------------
