@@ -16,7 +16,6 @@ from headwater.sql.coercion import Casting, Mismatch
 from headwater.sql.context import Context
 from headwater.sql.errors import Place, ProgrammingError, unsupported
 from headwater.sql.scopes import BoundColumn, Scope
-from headwater.sql.statements import Reading
 from headwater.sql.trees import child, place_of, start_of
 from headwater.sql.typed import Typed
 from headwater.sql.typing_duck import duck
@@ -37,7 +36,7 @@ class Out:
     """A column that a query gives: its name for users, its name in DuckDB, its type.
 
     `type` None is NULL all the way. `declared` is the type of the table's column that it shows;
-    `stored` says that it comes as the table stores it.
+    `raw` is that column's own name in DuckDB, where it comes as the table stores it.
     """
 
     name: str
@@ -45,7 +44,7 @@ class Out:
     type: SqlType | None
     declared: SqlType | None = None
     nullable: bool = True
-    stored: bool = False
+    raw: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -73,15 +72,6 @@ def handles(*kinds: type[exp.Expr]) -> Callable[[Handler], Handler]:
 
 
 @dataclass(slots=True, eq=False)
-class Use:
-    """A stream reference met while binding."""
-
-    stream: int
-    reading: Reading
-    place: Place | None
-
-
-@dataclass(slots=True, eq=False)
 class Binder:
     """One statement being bound. `placed` is false inside views, whose text is not at hand."""
 
@@ -89,7 +79,6 @@ class Binder:
     make_query: QueryMaker
     sources: dict[object, Source] = field(default_factory=dict[object, Source])
     params: list[Param] = field(default_factory=list[Param])
-    uses: list[Use] = field(default_factory=list[Use])
     views: list[int] = field(default_factory=list[int])
     schema: str = ""
     repeatable: bool = True

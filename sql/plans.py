@@ -6,6 +6,7 @@ bound anew each time.
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +24,7 @@ from headwater.sql import (
 from headwater.sql.binder import Binder, Out, Param
 from headwater.sql.context import Context
 from headwater.sql.queries import make_outermost, make_query
-from headwater.sql.sources import AnySource
+from headwater.sql.sources import AnySource, StreamSource, TableSource
 
 _KEPT: Final = 512
 # What translates functions registers itself when it is imported.
@@ -45,7 +46,7 @@ class Plan:
     columns: tuple[Out, ...]
     sources: tuple[AnySource, ...]
     params: tuple[Param, ...]
-    bare: tuple[AnySource, tuple[int, ...]] | None
+    bare: tuple[TableSource | StreamSource, list[int]] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,12 +88,31 @@ def bound(context: Context, tree: exp.Expr) -> tuple[Plan, bool]:
         tuple(made.columns),
         sources,
         tuple(binder.params),
-        _bare(tree, sources, binder),
+        _bare(tree, sources, made.columns),
     )
     return plan, binder.repeatable
 
 
+# What a SELECT may have besides bare columns, for DuckDB not to be asked.
+_PARTS: Final = frozenset(("expressions", "from_"))
+
+
 def _bare(
-    tree: exp.Expr, sources: tuple[AnySource, ...], binder: Binder
-) -> tuple[AnySource, tuple[int, ...]] | None:
-    return None
+    tree: exp.Expr, sources: tuple[AnySource, ...], columns: Sequence[Out]
+) -> tuple[TableSource | StreamSource, list[int]] | None:
+    """The one relation of which a query shows bare columns, and which; None for any other query."""
+    if len(sources) != 1 or not isinstance(tree, exp.Select):
+        return None
+    if any(value for key, value in tree.args.items() if key not in _PARTS):
+        return None
+    table, source = tree.args["from_"].this, sources[0]
+    if not isinstance(table, exp.Table) or table.args.get("joins") or table.args.get("laterals"):
+        return None
+    if not isinstance(source, (TableSource, StreamSource)) or source.times != 1:
+        return None
+    positions: list[int] = []
+    for out in columns:
+        if out.raw is None or not out.raw.partition(".c")[2].isdigit():
+            return None
+        positions.append(int(out.raw.partition(".c")[2]))
+    return source, positions

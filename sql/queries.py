@@ -122,9 +122,7 @@ def _shown(items: list[Item], *, stored: bool) -> tuple[list[Out], list[str]]:
         raw = value.raw if stored else None
         sql = raw or (null_of(VARCHAR) if value.type is None else value.sql)
         shown.append(f"{sql} AS {key}")
-        columns.append(
-            Out(item.name, key, value.type, value.declared, value.nullable, raw is not None)
-        )
+        columns.append(Out(item.name, key, value.type, value.declared, value.nullable, raw))
     return columns, shown
 
 

@@ -1,6 +1,6 @@
 """What a name in FROM means: a table now or then, its changes, a stream, a view, made-up rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -9,10 +9,11 @@ from sqlglot import exp
 
 from headwater.consumers.captures import METADATA, MORE_METADATA
 from headwater.consumers.positions import AtTime, horizon, parse, version_of
-from headwater.log_store.catalog import Capture, StreamObject, TableObject, ViewObject
+from headwater.log_store.catalog import Capture, StreamObject, TableObject, ViewColumn, ViewObject
 from headwater.producer.names import parse as parse_name
+from headwater.schemas.tables import Column
 from headwater.schemas.types import Kind, SqlType
-from headwater.sql.binder import Binder, Use
+from headwater.sql.binder import Binder
 from headwater.sql.constants import value_of
 from headwater.sql.context import Context, State
 from headwater.sql.errors import ProgrammingError
@@ -252,20 +253,23 @@ def _changes(binder: Binder, table: exp.Table, one: TableObject) -> tuple[str, R
     source = _source(
         binder,
         ("changes", id(table)),
-        lambda name: ChangesSource(name, one.id, capture, lambda c: first, lambda c: last),
+        lambda name: ChangesSource(
+            name, one.id, capture, first, last, _names_of(one.schema.columns)
+        ),
     )
     assert isinstance(source, ChangesSource)
-    return _changing(binder, table, one, source)
+    return _changing(binder, table, one.schema.columns, source)
 
 
 def _changing(
-    binder: Binder, table: exp.Table, one: TableObject, source: StreamSource | ChangesSource
+    binder: Binder,
+    table: exp.Table,
+    shown: Sequence[Column | ViewColumn],
+    source: StreamSource | ChangesSource,
 ) -> tuple[str, Relation]:
     """The columns of a table's changes: its own, then METADATA$."""
     alias = binder.fresh("r")
-    columns = [
-        base_column(source, alias, at, c.name, c.type) for at, c in enumerate(one.schema.columns)
-    ]
+    columns = [base_column(source, alias, at, c.name, c.type) for at, c in enumerate(shown)]
     columns += [
         base_column(source, alias, len(columns) + at, name, _METADATA_TYPES[name], nullable=False)
         for at, name in enumerate(METADATA)
@@ -273,20 +277,18 @@ def _changing(
     columns = renamed(binder, table, columns)
     for name in MORE_METADATA:
         more = base_column(source, alias, len(columns), name, _METADATA_TYPES[name], nullable=False)
-        columns.append(_on_demand(more, source))
+        columns.append(_by_name(more))
     return f"{source.name} AS {alias}", Relation(names_of(table), columns)
 
 
-def _on_demand(column: BoundColumn, source: StreamSource | ChangesSource) -> BoundColumn:
-    """A column that is made only for those who name it."""
-    noted = column.use
+def _names_of(shown: Sequence[Column | ViewColumn]) -> tuple[str, ...]:
+    """A window's columns by position."""
+    return (*(column.name for column in shown), *METADATA, *MORE_METADATA)
 
-    def use() -> None:
-        source.more_metadata = True
-        if noted is not None:
-            noted()
 
-    column.hidden, column.use = True, use
+def _by_name(column: BoundColumn) -> BoundColumn:
+    """A column that `*` does not show."""
+    column.hidden = True
     if column.type.kind is Kind.TIMESTAMP_LTZ:
         # The commit's time comes as a timestamp, not as text.
         column.sql, column.raw = column.raw or column.sql, None
@@ -296,7 +298,10 @@ def _on_demand(column: BoundColumn, source: StreamSource | ChangesSource) -> Bou
 def _stream(binder: Binder, table: exp.Table, stream: StreamObject) -> tuple[str, Relation]:
     _clauses(binder, table, "stream", ("reading",))
     reading = reading_of(table)
-    use = Use(stream.id, reading, binder.place(table))
+    catalog = binder.context.tx.catalog
+    shown: Sequence[Column | ViewColumn] = catalog.table(stream.table).schema.columns
+    if stream.view is not None:
+        shown = catalog.view(stream.view).columns
     source = _source(
         binder,
         (
@@ -306,11 +311,10 @@ def _stream(binder: Binder, table: exp.Table, stream: StreamObject) -> tuple[str
             reading.limit_changes,
             reading.upto,
         ),
-        lambda name: StreamSource(name, stream.id, reading),
+        lambda name: StreamSource(name, stream.id, reading, _names_of(shown)),
     )
     assert isinstance(source, StreamSource)
-    binder.uses.append(use)
-    return _changing(binder, table, binder.context.tx.catalog.table(stream.table), source)
+    return _changing(binder, table, shown, source)
 
 
 # -- what is made of other queries -------------------------------------------------------------

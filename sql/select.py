@@ -16,10 +16,9 @@ from headwater.consumers.look import shown_window
 from headwater.consumers.windows import Bounds, Window
 from headwater.log_store.catalog import StreamObject
 from headwater.schemas import arrow
-from headwater.schemas.arrow_casts import cast_column, plain_arrow
 from headwater.schemas.arrow_plain import to_plains
-from headwater.schemas.types import SqlType
 from headwater.schemas.values import from_plain
+from headwater.sql.arrow_results import inner_rows
 from headwater.sql.binder import Out
 from headwater.sql.context import Context
 from headwater.sql.duck_errors import translated
@@ -27,7 +26,7 @@ from headwater.sql.engine import engine_of
 from headwater.sql.plans import Plan, plan_of
 from headwater.sql.results import OutColumn
 from headwater.sql.shapes import shaped
-from headwater.sql.sources import AnySource, Windows
+from headwater.sql.sources import AnySource, TableSource, Windows
 from headwater.sql.statements import Reading
 from headwater.sql.typing_duck import VARCHAR
 from headwater.sql.uses import StreamUse, stream_uses
@@ -91,10 +90,20 @@ def run_query(
     """
     plan = plan_of(context, tree)
     columns = tuple(out_column(out) for out in plan.columns)
-    rows = Run(context, plan).rows(windows)
+    rows = _rows(context, plan, windows)
     if shape is None:
-        return QueryResult(columns, _inner(rows, columns))
+        return QueryResult(columns, inner_rows(rows, columns))
     return QueryResult(tuple(shape), shaped(context, rows, columns, shape))
+
+
+def _rows(context: Context, plan: Plan, windows: Windows) -> Iterator[pa.Table]:
+    """The rows of a plan; of bare columns of one relation without asking DuckDB."""
+    if plan.bare is None:
+        return Run(context, plan).rows(windows)
+    source, positions = plan.bare
+    if isinstance(source, TableSource):
+        return iter([source.rows(context).data.select(positions)])
+    return source.parts(context, windows, positions)
 
 
 def out_column(out: Out) -> OutColumn:
@@ -173,32 +182,6 @@ def _ahead(
         if size > _AT_ONCE:
             return first, found
     return first, None
-
-
-def _inner(rows: Iterator[pa.Table], columns: Sequence[OutColumn]) -> Iterator[pa.Table]:
-    """Rows in the inner Arrow types of their columns."""
-    schema = pa.schema([(column.name, column.type.arrow) for column in columns])
-    for part in rows:
-        made = [
-            arrow.chunked(
-                [in_inner(column.type, chunk) for chunk in arrow.chunks_of(values)],
-                column.type.arrow,
-            )
-            for column, values in zip(columns, part.columns, strict=True)
-        ]
-        yield arrow.table(made, schema)
-
-
-def in_inner(type_: SqlType, column: arrow.Column) -> arrow.Column:
-    """DuckDB's column in the inner form of a type that it has already."""
-    if column.type == type_.arrow:
-        return column
-    plain = plain_arrow(column)
-    if plain.type == type_.arrow:
-        return plain
-    made = cast_column(type_, plain)
-    assert made is not None, f"{column.type} is no form of {type_}"
-    return made
 
 
 def evaluate(context: Context, node: exp.Expr) -> object:

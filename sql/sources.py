@@ -4,15 +4,17 @@ A source's columns are called c0, c1, .. in DuckDB, whatever a user calls them; 
 Loading happens when the statement runs: a plan that is kept names tables by id, never rows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
 
 from headwater.consumers import read as reading
+from headwater.consumers.captures import ISUPDATE
+from headwater.consumers.lens import Lens
 from headwater.consumers.windows import Window
-from headwater.log_store.catalog import Capture, StreamObject
+from headwater.log_store.catalog import Capture, Catalog, StreamObject
 from headwater.log_store.snapshots import Snapshot
 from headwater.log_store.state import snapshot
 from headwater.sql.context import Context
@@ -70,31 +72,33 @@ class TableSource:
 
 @dataclass(slots=True, eq=False)
 class StreamSource:
-    """A stream's window, as `Windows` decides it."""
+    """A stream's window, as `Windows` decides it. `names` are the columns by position."""
 
     name: str
     stream: int
     reading: Reading
-    more_metadata: bool = False
+    names: tuple[str, ...]
     times: int = 0
     used: set[int] = field(default_factory=set[int])
 
-    def parts(self, context: Context, windows: Windows) -> Iterator[pa.Table]:
-        """The window's rows, some at a time; METADATA$ columns last."""
+    def parts(
+        self, context: Context, windows: Windows, positions: Sequence[int]
+    ) -> Iterator[pa.Table]:
+        """These columns of the window's rows, some rows at a time."""
         stream = context.tx.catalog.stream(self.stream)
         window = windows.window(stream, self.reading)
-        return changes(context, stream, window, more=self.more_metadata)
+        asked = sorted(set(positions))
+        order = [asked.index(at) for at in positions]
+        options = _options(context, stream, tuple(self.names[at] for at in asked))
+        for part in reading.read(context.tx.view, stream, window, options):
+            yield part if order == list(range(len(asked))) else part.select(order)
 
     def load(self, context: Context, windows: Windows) -> Loaded:
-        """The window under DuckDB's names."""
+        """The window under DuckDB's names; only the columns that the query reads."""
         stream = context.tx.catalog.stream(self.stream)
         window = windows.window(stream, self.reading)
-        shape = empty_changes(context, stream, more=self.more_metadata)
-        return _of_changes(
-            shape,
-            changes(context, stream, window, more=self.more_metadata),
-            streamed=self.times == 1 and _changes_in(context, stream, window) > STREAMED_CHANGES,
-        )
+        lazy = self.times == 1 and _changes_in(context, stream, window) > STREAMED_CHANGES
+        return _of_changes(context, (stream, window), self.names, self.used, lazy=lazy)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,21 +108,19 @@ class ChangesSource:
     name: str
     table: int
     capture: Capture
-    start: Callable[[Context], int]
-    end: Callable[[Context], int]
-    more_metadata: bool = False
+    start: int
+    end: int
+    names: tuple[str, ...]
     times: int = 0
     used: set[int] = field(default_factory=set[int])
 
     def load(self, context: Context, windows: Windows) -> Loaded:
         """The range under DuckDB's names."""
-        start, end = self.start(context), self.end(context)
         stream = StreamObject(
-            id=0, namespace=0, name="", table=self.table, base=start, capture=self.capture
+            id=0, namespace=0, name="", table=self.table, base=self.start, capture=self.capture
         )
-        shape = empty_changes(context, stream, more=self.more_metadata)
-        found = changes(context, stream, Window(start, max(start, end)), more=self.more_metadata)
-        return _of_changes(shape, found, streamed=False)
+        window = Window(self.start, max(self.start, self.end))
+        return _of_changes(context, (stream, window), self.names, self.used, lazy=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -138,24 +140,22 @@ class RowsSource:
 AnySource = TableSource | StreamSource | ChangesSource | RowsSource
 
 
-def changes(
-    context: Context, stream: StreamObject, window: Window, *, more: bool
-) -> Iterator[pa.Table]:
-    """The rows of a window, some at a time."""
-    return reading.read(context.tx.view, stream, window, _options(context, stream, more=more))
-
-
-def empty_changes(context: Context, stream: StreamObject, *, more: bool) -> pa.Table:
-    """No rows, with the columns of a stream's window."""
-    return reading.empty_rows(context.tx.view, stream, _options(context, stream, more=more))
-
-
-def _options(context: Context, stream: StreamObject, *, more: bool) -> reading.ReadOptions:
+def _options(
+    context: Context, stream: StreamObject, columns: tuple[str, ...]
+) -> reading.ReadOptions:
+    catalog = context.tx.catalog
     return reading.ReadOptions(
-        more_metadata=more,
-        schema=context.tx.catalog.table(stream.table).schema,
+        schema=catalog.table(stream.table).schema,
         cache=context.store.cache,
+        lens=None if stream.view is None else _lens(catalog, stream.view),
+        columns=columns,
     )
+
+
+def _lens(catalog: Catalog, view: int) -> Lens:
+    from headwater.sql.view_lens import lens_of  # it binds queries, which stand above
+
+    return lens_of(catalog, catalog.view(view))
 
 
 def _changes_in(context: Context, stream: StreamObject, window: Window) -> int:
@@ -168,11 +168,27 @@ def _changes_in(context: Context, stream: StreamObject, window: Window) -> int:
     return last.counts.changes - (0 if window.initial else first.counts.changes)
 
 
-def _of_changes(shape: pa.Table, parts: Iterator[pa.Table], *, streamed: bool) -> Loaded:
-    empty = _numbered(shape)
-    if not streamed:
-        return Loaded(pa.concat_tables([empty, *(_numbered(part) for part in parts)]))
-    batches = (batch for part in parts for batch in _numbered(part).to_batches())
+def _of_changes(
+    context: Context,
+    of: tuple[StreamObject, Window],
+    names: Sequence[str],
+    used: set[int],
+    *,
+    lazy: bool,
+) -> Loaded:
+    """The columns used of a window's rows; COUNT(*) alone takes the cheapest one."""
+    stream, window = of
+    at = sorted(used) or [names.index(ISUPDATE)]
+    options = _options(context, stream, tuple(names[one] for one in at))
+    called = [f"c{one}" for one in at]
+    empty = reading.empty_rows(context.tx.view, stream, options).rename_columns(called)
+    parts = (
+        part.rename_columns(called)
+        for part in reading.read(context.tx.view, stream, window, options)
+    )
+    if not lazy:
+        return Loaded(pa.concat_tables([empty, *parts]))
+    batches = (batch for part in parts for batch in part.to_batches())
     return Loaded(pa.RecordBatchReader.from_batches(empty.schema, batches))
 
 
