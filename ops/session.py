@@ -80,13 +80,15 @@ class Session:
     def lens(self, catalog: Catalog, stream: StreamObject) -> Lens | None:
         """What a stream on a view is read through; None for one on a table.
 
-        Without `lenses` there is none, and reading such a stream is refused.
-
         Raises:
             StreamInvalid: the view's text does not fit its table any more.
         """
-        if stream.view is None or self.lenses is None:
+        if stream.view is None:
             return None
+        if self.lenses is None:
+            from headwater.sql.view_lens import lens_of  # it loads DuckDB
+
+            self.lenses = lens_of
         return self.lenses(catalog, catalog.view(stream.view))
 
     def view(self) -> View:

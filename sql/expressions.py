@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Final
+from typing import Final, NoReturn
 
 from sqlglot import exp
 
@@ -126,11 +126,9 @@ def outside(binder: Binder, node: exp.Expr, value: object) -> Typed:
     """A bind's or variable's value as a parameter: it never becomes text of the query."""
     if value is None:
         return NULL
-    type_, given = _outside_type(value)
+    type_, given = outside_type(value)
     if type_ is None:
-        binder.fail(
-            node, f"a value of type {type(value).__name__} cannot be bound here", "E_BIND_TYPE"
-        )
+        _unbound(binder, node, value)
 
     def later(context: Context) -> object:
         return given
@@ -138,7 +136,11 @@ def outside(binder: Binder, node: exp.Expr, value: object) -> Typed:
     return Typed(binder.param(later, type_), type_, value)
 
 
-def _outside_type(value: object) -> tuple[SqlType | None, object]:
+def _unbound(binder: Binder, node: exp.Expr, value: object) -> NoReturn:
+    binder.fail(node, f"a value of type {type(value).__name__} cannot be bound here", "E_BIND_TYPE")
+
+
+def outside_type(value: object) -> tuple[SqlType | None, object]:
     """The type of a Python value, and the value as DuckDB's driver takes it."""
     if isinstance(value, Decimal):
         if not value.is_finite():
@@ -164,9 +166,29 @@ def _outside_type(value: object) -> tuple[SqlType | None, object]:
 @handles(exp.Placeholder)
 def _placeholder(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
     assert isinstance(node, exp.Placeholder)
-    binder.repeatable = False
-    value = bind_value(binder.context.binds, bind_of(node))
-    return outside(binder, node, value)
+    key = bind_of(node)
+    value = bind_value(binder.context.binds, key)
+    if value is None:
+        return NULL
+    type_, _ = outside_type(value)
+    if type_ is None:
+        _unbound(binder, node, value)
+
+    def later(context: Context) -> object:
+        return outside_type(bind_value(context.binds, key))[1]
+
+    # No constant: the plan serves other values of the same type too.
+    return Typed(binder.param(later, type_), type_)
+
+
+def fixed(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
+    """An expression whose value decides what the query is; a bind's is taken now."""
+    if isinstance(node, exp.Placeholder):
+        binder.repeatable = False
+        value = bind_value(binder.context.binds, bind_of(node))
+        whole = value is None or isinstance(value, int | str)
+        return constant(value) if whole else outside(binder, node, value)
+    return binder.expr(node, scope)
 
 
 @handles(exp.Parameter)
@@ -412,25 +434,35 @@ def _is(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
 
 @handles(exp.Like, exp.ILike)
 def _like(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
+    return _patterns(binder, node, None, scope)
+
+
+@handles(exp.Escape)
+def _escaped(binder: Binder, node: exp.Expr, scope: Scope) -> Typed:
+    like = inner(node)
+    if not isinstance(like, (exp.Like, exp.ILike)):
+        binder.fail(node, "ESCAPE stands behind LIKE or ILIKE", "E_SQL_SYNTAX")
+    return _patterns(binder, like, inner(node, "expression"), scope)
+
+
+def _patterns(binder: Binder, node: exp.Expr, escape: exp.Expr | None, scope: Scope) -> Typed:
+    """A text against one pattern, or ANY or ALL of several."""
     pattern, sign = inner(node, "expression"), "LIKE" if isinstance(node, exp.Like) else "ILIKE"
-    escape = child(node, "escape")
-    if isinstance(pattern, exp.Escape):
-        pattern, escape = inner(pattern), child(pattern, "expression")
     value = binder.cast(binder.expr(inner(node), scope), VARCHAR, node).sql
+    found, joiner = [pattern], " OR "
     if isinstance(pattern, (exp.Any, exp.All)):
-        options, joiner = inner(pattern), " OR " if isinstance(pattern, exp.Any) else " AND "
-        found = children(options) if isinstance(options, exp.Tuple) else [options]
+        joiner = " OR " if isinstance(pattern, exp.Any) else " AND "
+        found = [inner(pattern)]
         while len(found) == 1 and isinstance(found[0], (exp.Paren, exp.Tuple)):
             only = found[0]
             found = children(only) if isinstance(only, exp.Tuple) else [inner(only)]
-    else:
-        found, joiner = [pattern], " OR "
-    made = list[str]()
-    for one in found:
-        like = f"{value} {sign} {binder.cast(binder.expr(one, scope), VARCHAR, one).sql}"
-        if escape is not None:
-            like += f" ESCAPE {binder.cast(binder.expr(escape, scope), VARCHAR, escape).sql}"
-        made.append(like)
+    tail = ""
+    if escape is not None:
+        tail = f" ESCAPE {binder.cast(binder.expr(escape, scope), VARCHAR, escape).sql}"
+    made = [
+        f"{value} {sign} {binder.cast(binder.expr(one, scope), VARCHAR, one).sql}{tail}"
+        for one in found
+    ]
     return computed(f"({joiner.join(made)})", BOOLEAN)
 
 

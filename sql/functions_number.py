@@ -8,7 +8,7 @@ from headwater.schemas.types import Kind, SqlType
 from headwater.sql.arithmetic import as_number
 from headwater.sql.binder import Binder, handles
 from headwater.sql.coercion import common, failure, ordered
-from headwater.sql.expressions import constant, unify_at
+from headwater.sql.expressions import constant, fixed, unify_at
 from headwater.sql.functions import Rule, rules
 from headwater.sql.scopes import Scope
 from headwater.sql.trees import child, children, flag, inner, word
@@ -107,7 +107,7 @@ def rounded(binder: Binder, node: exp.Expr, scope: Scope, word_: str, key: str) 
     """round, trunc, ceil or floor of a number, to so many places behind the point."""
     value = as_number(binder, node, binder.expr(inner(node), scope))
     said = child(node, key)
-    places = constant(0) if said is None else binder.expr(said, scope)
+    places = constant(0) if said is None else fixed(binder, said, scope)
     assert value.type is not None
     if not isinstance(places.constant, int):
         moving = binder.cast(places, INT, node).sql

@@ -35,7 +35,7 @@ _EXACT: Final = (Kind.INT, Kind.DECIMAL)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """The row a text is about: its table, and the values of columns by name."""
 
     table: str
@@ -47,7 +47,7 @@ class _Found:
 class _Change:
     """The same with what is set; None in `sets` is DEFAULT."""
 
-    found: _Found
+    found: Found
     sets: tuple[tuple[str, exp.Expr], ...]
 
 
@@ -72,7 +72,7 @@ def update_by_key(context: Context, statement: Update) -> Result | None:
         return None
     of = table_named(context.tx.catalog, context.state, change.found.table)
     sets = _plan(statement, change, of)
-    key = None if sets is None else _key(context, change.found, of)
+    key = None if sets is None else key_of(context, change.found, of)
     if sets is None or key is None:
         return None
     hit = None if key == () else context.tx.row_by_key(of, key)
@@ -92,7 +92,7 @@ def delete_by_key(context: Context, statement: Delete) -> Result | None:
     if change is None:
         return None
     of = table_named(context.tx.catalog, context.state, change.found.table)
-    key = _key(context, change.found, of)
+    key = key_of(context, change.found, of)
     if key is None:
         return None
     hit = None if key == () else context.tx.row_by_key(of, key)
@@ -129,7 +129,20 @@ def _read(tree: exp.Update | exp.Delete) -> _Change:
         if not isinstance(node, exp.EQ) or not isinstance(node.this, exp.Column):
             raise _General
         sets.append((_own(node.this, alias), node.expression))
-    return _Change(_Found(name_of(target), alias, equal), tuple(sets))
+    return _Change(Found(name_of(target), alias, equal), tuple(sets))
+
+
+def sought(target: exp.Expr, where: exp.Expr) -> Found | None:
+    """The row that a WHERE of equalities is about; None if there is more to it."""
+    if not isinstance(target, exp.Table):
+        return None
+    if any(value for name, value in target.args.items() if name not in _NAME):
+        return None
+    try:
+        equal = tuple(_equalities(where, target.alias_or_name))
+    except _General:
+        return None
+    return Found(name_of(target), target.alias_or_name, equal)
 
 
 _NAME: Final = frozenset({"this", "db", "catalog", "alias"})
@@ -256,7 +269,7 @@ def _both(kind: type[exp.Expr], one: _Set, other: _Set) -> _Set:
     return number
 
 
-def _key(context: Context, found: _Found, of: TableObject) -> Sequence[Plain] | None:
+def key_of(context: Context, found: Found, of: TableObject) -> Sequence[Plain] | None:
     """The key's values in key order; () if no row can have them, None if it takes a query."""
     schema = of.schema
     if len(found.equal) != len(schema.key) or not schema.key:

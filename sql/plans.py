@@ -6,13 +6,14 @@ bound anew each time.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlglot import exp
 
 from headwater.log_store.catalog import Catalog
+from headwater.schemas.types import SqlType
 from headwater.sql import (
     functions_number,
     functions_text,
@@ -23,8 +24,10 @@ from headwater.sql import (
 )
 from headwater.sql.binder import Binder, Out, Param
 from headwater.sql.context import Context
+from headwater.sql.expressions import outside_type
 from headwater.sql.queries import make_outermost, make_query
 from headwater.sql.sources import AnySource, StreamSource, TableSource
+from headwater.sql.trees import child
 
 _KEPT: Final = 512
 # What translates functions registers itself when it is imported.
@@ -56,14 +59,16 @@ class _Kept:
     plan: Plan
 
 
-_PLANS: "OrderedDict[tuple[int, str, str], _Kept]" = OrderedDict()
+_PLANS: "OrderedDict[tuple[int, str, str, tuple[SqlType | None, ...]], _Kept]" = OrderedDict()
 _LOCK = threading.Lock()
 
 
 def plan_of(context: Context, tree: exp.Expr) -> Plan:
     """The plan of a query, from those kept if it is there."""
     catalog = context.tx.catalog
-    key = (id(tree), context.state.schema, str(context.state.zone))
+    given = context.binds.values() if isinstance(context.binds, Mapping) else context.binds
+    binds = tuple(None if value is None else outside_type(value)[0] for value in given)
+    key = (id(tree), context.state.schema, str(context.state.zone), binds)
     with _LOCK:
         known = _PLANS.get(key)
         if known is not None and known.tree is tree and known.catalog is catalog:
@@ -105,7 +110,8 @@ def _bare(
         return None
     if any(value for key, value in tree.args.items() if key not in _PARTS):
         return None
-    table, source = tree.args["from_"].this, sources[0]
+    found, source = child(tree, "from_"), sources[0]
+    table = None if found is None else child(found, "this")
     if not isinstance(table, exp.Table) or table.args.get("joins") or table.args.get("laterals"):
         return None
     if not isinstance(source, (TableSource, StreamSource)) or source.times != 1:

@@ -5,7 +5,7 @@ from sqlglot import exp
 from headwater.schemas.types import Kind, SqlType
 from headwater.sql.binder import Binder, Out, Subquery
 from headwater.sql.coercion import Mismatch, cast, common, ordered, unify
-from headwater.sql.expressions import condition
+from headwater.sql.expressions import condition, fixed
 from headwater.sql.from_clause import from_clause
 from headwater.sql.grouping import check_loose, group_by
 from headwater.sql.scopes import Scope, Shared
@@ -195,7 +195,7 @@ def _limit(binder: Binder, node: exp.Expr, scope: Scope) -> str:
 
 
 def _count(binder: Binder, node: exp.Expr, clause: str) -> str:
-    value = binder.expr(node, Scope())
+    value = fixed(binder, node, Scope())
     if not value.is_constant or value.type is None or value.type.kind is not Kind.INT:
         binder.fail(node, f"{clause} takes a whole number")
     if isinstance(value.constant, int) and value.constant < 0:

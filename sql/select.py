@@ -24,6 +24,7 @@ from headwater.sql.context import Context
 from headwater.sql.duck_errors import translated
 from headwater.sql.engine import engine_of
 from headwater.sql.plans import Plan, plan_of
+from headwater.sql.point import select_by_key
 from headwater.sql.results import OutColumn
 from headwater.sql.shapes import shaped
 from headwater.sql.sources import AnySource, TableSource, Windows
@@ -88,9 +89,20 @@ def run_query(
         ProgrammingError: a name or type is wrong, with its place. NotSupportedError: names what there
             is none of. DataError: a value that does not fit. OperationalError: cancelled, too large.
     """
+    found = select_by_key(context, tree)
+    if found is not None:
+        return _shown(context, found[0], iter([found[1]]), shape)
     plan = plan_of(context, tree)
     columns = tuple(out_column(out) for out in plan.columns)
-    rows = _rows(context, plan, windows)
+    return _shown(context, columns, _rows(context, plan, windows), shape)
+
+
+def _shown(
+    context: Context,
+    columns: tuple[OutColumn, ...],
+    rows: Iterator[pa.Table],
+    shape: Sequence[OutColumn] | None,
+) -> QueryResult:
     if shape is None:
         return QueryResult(columns, inner_rows(rows, columns))
     return QueryResult(tuple(shape), shaped(context, rows, columns, shape))

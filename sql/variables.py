@@ -108,6 +108,8 @@ def folded(context: Context, tree: _TREE) -> _TREE:
     for name in list(made.find_all(exp.DynamicIdentifier)):
         _identify(context, name)
     for variable in list(made.find_all(exp.Parameter)):
+        if variable.name.isdigit():
+            continue  # $1 is a column by its number, which the query refuses
         place = place_of(variable, context.statement)
         variable.replace(node_of(variable_value(context, variable.name, place)))
     return made
