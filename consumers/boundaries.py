@@ -9,11 +9,14 @@ back what was before the rewind that it undoes: together, or parted by an earlie
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from headwater.log_store.catalog import Catalog, ConsumerKind, ConsumerObject
 from headwater.log_store.port import View
 from headwater.log_store.records import CommitRow, Moved
 
+# Where a move's note names the directory that was consumed into.
+DIRECTORY: Final = "directory"
 # What changed a target together with the watermark.
 _EFFECTS = ("consume", "restore", "undo")
 
@@ -94,6 +97,16 @@ def undone_since(view: View, consumer: ConsumerObject, place: int) -> Undone:
                 taken.setdefault(feeder.id, move.start)
                 places.add(commit.sequence)
     return Undone(tuple(sorted(targets)), taken, frozenset(places))
+
+
+def copied_since(view: View, consumers: Iterable[int], place: int) -> list[str]:
+    """The directories that were written from the windows of some consumers after a place."""
+    found: dict[str, None] = {}
+    for consumer in consumers:
+        for _, moved in moves_since(view, view.catalog.consumer(consumer), place):
+            if moved.move.why == "consume" and (path := moved.move.note.get(DIRECTORY)):
+                found[str(path)] = None
+    return list(found)
 
 
 def moves_since(

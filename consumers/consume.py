@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from headwater.consumers import read as reading
+from headwater.consumers.boundaries import DIRECTORY
 from headwater.consumers.errors import (
     BoundsDiffer,
     ConsumerRefused,
@@ -22,7 +23,9 @@ from headwater.consumers.errors import (
 )
 from headwater.consumers.positions import horizon
 from headwater.consumers.registration import (
+    Directory,
     check_readable,
+    directory_consumer,
     find_consumer,
     name_of,
     new_consumer,
@@ -42,8 +45,9 @@ from headwater.log_store.catalog import (
 from headwater.log_store.records import Move
 from headwater.producer.transaction import Transaction
 
-# A table is what the effect goes into; a text names a CLIENT; None is whoever reads a SHARED stream.
-Reader = TableObject | str | None
+# A table or directory is what the effect goes into; a text names a CLIENT; None is whoever reads a
+# SHARED stream.
+Reader = TableObject | Directory | str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +152,8 @@ def _find(tx: Transaction, stream: StreamObject, reader: Reader) -> ConsumerObje
     shared = stream.sharing is Sharing.SHARED
     if isinstance(reader, TableObject):
         return table_consumer(tx.catalog, stream, reader)
+    if isinstance(reader, Directory):
+        return directory_consumer(tx.catalog, stream, reader)
     if reader is None:
         if not shared:
             raise ConsumerRefused(stream.name, "without a name", "needs a name or a table")
@@ -159,7 +165,8 @@ def _find(tx: Transaction, stream: StreamObject, reader: Reader) -> ConsumerObje
     except ConsumerUnknown:
         return None
     if found.reader is ConsumerKind.TABLE:
-        raise ConsumerRefused(stream.name, reader, "moves only through its own table")
+        its = "COPY" if found.directory else "table"
+        raise ConsumerRefused(stream.name, reader, f"moves only through its own {its}")
     if found.reader is ConsumerKind.GROUP:
         raise ConsumerRefused(stream.name, reader, "moves only through its Kafka group")
     return found
@@ -240,12 +247,15 @@ def _stage(
     if stream.view is not None:
         tx.depend_on("view", stream.view)
     tx.depend_on("consumer", consumer.id)
+    directory = reader.path if isinstance(reader, Directory) else ""
     uses = [m for m in tx.moves if m.consumer == consumer.id and m.why == "consume"]
-    if any(move.target == target for move in uses):
+    if any((m.target, m.note.get(DIRECTORY, "")) == (target, directory) for m in uses):
         return consumer
     # A SHARED stream's further targets are marked by a move that goes nowhere.
     start = window.upto if uses else window.after
     note = {} if bounds == UNBOUNDED else {"bounds": str(bounds)}
+    if directory:
+        note[DIRECTORY] = directory
     tx.stage_move(Move(consumer.id, start, window.upto, "consume", target, note=note))
     return consumer
 
@@ -253,4 +263,6 @@ def _stage(
 def _shown(tx: Transaction, stream: StreamObject, reader: Reader) -> str:
     if isinstance(reader, TableObject):
         return reader.name
+    if isinstance(reader, Directory):
+        return reader.path
     return stream.name if reader is None else reader

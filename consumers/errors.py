@@ -8,6 +8,8 @@ ConsumersError
   ConsumerRefused       the consumer cannot be used in this way     see the sentence
   SharedRefuses         a SHARED stream has one watermark only      make it INDEPENDENT first
   WatermarksDiffer      one step for consumers that stand apart     consume for each by itself
+  CopyFailed            a directory cannot be written into         see the sentence
+  DirectoryBusy         another COPY writes into the directory     wait for it
   BoundsInvalid         a bound that bounds nothing                 mend the statement
   BoundsDiffer          two bounds on one stream in a transaction   use one, or two transactions
   PositionUnknown       a text that names no position               write it as the sentence says
@@ -135,6 +137,27 @@ class WatermarksDiffer(ConsumersError):
             "consume for each by itself, or bring them level first"
         )
         self.stream, self.positions = stream, dict(positions)
+
+
+class CopyFailed(ConsumersError):
+    """A COPY whose file could not be written; what was written of it is gone. Nothing moved."""
+
+    code = "E_COPY"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"nothing was copied into {path}: {why}")
+        self.path, self.why = path, why
+
+
+class DirectoryBusy(ConsumersError):
+    """Another transaction, here or in another process, writes into the directory."""
+
+    code = "E_DIRECTORY_BUSY"
+    retryable = True
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"another COPY writes into {path}: run this one again when it has ended")
+        self.path = path
 
 
 class BoundsInvalid(ConsumersError):

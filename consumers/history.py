@@ -4,17 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
 
+from headwater.consumers.boundaries import DIRECTORY
 from headwater.consumers.registration import name_of
 from headwater.log_store.catalog import ConsumerObject, StreamObject
 from headwater.log_store.port import View
-from headwater.log_store.records import CommitRow, Moved, Why
+from headwater.log_store.records import CommitRow, Move, Moved, Why
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
     """One move. `start` is None where it registered the consumer; INITIAL is -1.
 
-    `target_version` is the boundary recorded in a TABLE consumer's table, None for none.
+    `target` is the table or directory written; `target_version` is the boundary recorded in a TABLE consumer's table, None for none.
     """
 
     sequence: int
@@ -48,6 +49,13 @@ def _moves(view: View, consumer: ConsumerObject) -> Iterator[HistoryRow]:
         yield _row(view, consumer, commit, moved)
 
 
+def _target(view: View, move: Move) -> str:
+    """What was written: a table by its name, a directory by its path, else nothing here."""
+    if move.target is not None:
+        return view.catalog.table(move.target).name
+    return str(move.note.get(DIRECTORY, ""))
+
+
 def _row(view: View, consumer: ConsumerObject, commit: CommitRow, moved: Moved) -> HistoryRow:
     move = moved.move
     return HistoryRow(
@@ -59,7 +67,7 @@ def _row(view: View, consumer: ConsumerObject, commit: CommitRow, moved: Moved) 
         move.why,
         move.start,
         move.end,
-        "" if move.target is None else view.catalog.table(move.target).name,
+        _target(view, move),
         moved.target_version,
         move.reason,
         move.note,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from headwater.consumers.errors import ConsumerRefused, SharedRefuses
 from headwater.consumers.positions import AtTime, Mark, Position, horizon, version_of
 from headwater.consumers.registration import (
+    Directory,
     check_readable,
     find_consumer,
     name_of,
@@ -40,12 +41,12 @@ from headwater.schemas.tables import TableSpec
 def add_consumer(
     tx: Transaction,
     stream: StreamObject,
-    reader: TableObject | str,
+    reader: TableObject | Directory | str,
     at: Position = Mark.BASE,
     *,
     kind: ConsumerKind = ConsumerKind.CLIENT,
 ) -> ConsumerObject:
-    """Register a consumer before its first use: a table's, or a program's by name.
+    """Register a consumer before its first use: a table's, a directory's, or a program's by name.
 
     BASE is where a first use would start (INITIAL with initial rows); HORIZON the lowest place
     from the base on whose history is kept.
@@ -57,7 +58,7 @@ def add_consumer(
     """
     stream = tx.catalog.stream(stream.id)
     check_readable(tx.catalog, stream)
-    name = reader.name if isinstance(reader, TableObject) else reader
+    name = reader.name if isinstance(reader, TableObject) else str(reader)
     if stream.sharing is Sharing.SHARED:
         raise SharedRefuses(stream.name, f"ADD CONSUMER {name}")
     if kind is ConsumerKind.GROUP:

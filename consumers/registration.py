@@ -4,7 +4,7 @@ A TABLE consumer is bound to its target's table id and is shown by that table's 
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 from headwater.consumers.captures import METADATA, MORE_METADATA
@@ -19,6 +19,8 @@ from headwater.log_store.catalog import (
     StreamObject,
     TableObject,
     ViewObject,
+    directory_slot,
+    table_slot,
 )
 from headwater.log_store.port import View
 from headwater.log_store.records import Move
@@ -28,6 +30,18 @@ from headwater.producer.transaction import Transaction
 
 SHARED_NAME = "SHARED"
 _NOT_IN_A_GROUP = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory that COPY writes a stream's rows into; its whole path is its name."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
 _RESERVED = frozenset((*METADATA, *MORE_METADATA))
 
 
@@ -129,7 +143,7 @@ def _by_table_name(catalog: Catalog, stream: StreamObject, name: str) -> Consume
     try:
         parsed = parse(name)
         namespace = namespace_of(catalog, parsed) if parsed.schema else stream.namespace
-    except NameInvalid:  # a CLIENT may be called anything, a table as it is shown
+    except NameInvalid:  # a CLIENT may be called anything, a directory and a table as shown
         there = registered(catalog, stream)
         return next((one for one in there if name_of(catalog, one) == name), None)
     except NotFound:
@@ -151,8 +165,17 @@ def table_consumer(
     """The consumer that a table is for a stream, if it is one already; SHARED's one watermark."""
     if stream.sharing is Sharing.SHARED:
         return next(iter(registered(catalog, stream)), None)
-    # The catalog files a TABLE consumer under its target's id, since names change.
-    found = catalog.find("consumer", stream.id, f"\0{table.id}")
+    found = catalog.find("consumer", stream.id, table_slot(table.id))
+    return found if isinstance(found, ConsumerObject) else None
+
+
+def directory_consumer(
+    catalog: Catalog, stream: StreamObject, directory: Directory
+) -> ConsumerObject | None:
+    """The consumer that a directory is for a stream, as `table_consumer`."""
+    if stream.sharing is Sharing.SHARED:
+        return next(iter(registered(catalog, stream)), None)
+    found = catalog.find("consumer", stream.id, directory_slot(directory.path))
     return found if isinstance(found, ConsumerObject) else None
 
 
@@ -190,9 +213,11 @@ def register(
 
 
 def new_consumer(
-    tx: Transaction, stream: StreamObject, reader: TableObject | str | None
+    tx: Transaction, stream: StreamObject, reader: TableObject | Directory | str | None
 ) -> ConsumerObject:
-    """A consumer object that is not registered yet: a table's, a client's, or (None) SHARED's."""
+    """A consumer object that is not registered yet: a table's, a directory's, a client's, or
+    (None) SHARED's.
+    """
     shape = ConsumerObject(
         id=tx.log.reserve_object_ids(1),
         stream=stream.id,
@@ -202,6 +227,8 @@ def new_consumer(
     match reader:
         case TableObject():
             shape = replace(shape, name=reader.name, reader=ConsumerKind.TABLE, target=reader.id)
+        case Directory(path):
+            shape = replace(shape, name=path, reader=ConsumerKind.TABLE, directory=path)
         case str():
             shape = replace(shape, name=unquoted(reader), reader=ConsumerKind.CLIENT)
         case None:

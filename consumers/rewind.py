@@ -6,7 +6,7 @@ A plan is carried out by `execute.execute`, or not at all.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from headwater.consumers.boundaries import Undone, boundary_below, undone_since
+from headwater.consumers.boundaries import Undone, boundary_below, copied_since, undone_since
 from headwater.consumers.errors import (
     ConsumerUnknown,
     RewindRefused,
@@ -110,6 +110,12 @@ def _plain(view: View, plan: RewindPlan, behind: Sequence[ConsumerObject], to: i
         for one in targets
         if one.duplicates
     ]
+    warnings += [
+        f"the next COPY into {one.directory} removes this stream's files there that start above "
+        f"{shown_position(to)}; one that starts below it stays whole"
+        for one in behind
+        if one.directory
+    ]
     return replace(
         plan,
         moves=tuple(moves),
@@ -123,7 +129,8 @@ def _restore(view: View, plan: RewindPlan, consumer: ConsumerObject, to: int) ->
     """Back to the last boundary at or below a position, with everything that moved in since."""
     name = name_of(view.catalog, consumer)
     if consumer.target is None and plan.stream.sharing is Sharing.INDEPENDENT:
-        why = "has no table to put back: rewind it without RESTORE"
+        what = "is a directory" if consumer.directory else "has no table to put back"
+        why = f"{what}: rewind it without RESTORE"
         return _refused(plan, view, planned_move(view, consumer, to), ("NO_TABLE", name, why))
     boundary = boundary_below(view, consumer, to)
     if boundary is None:
@@ -134,6 +141,11 @@ def _restore(view: View, plan: RewindPlan, consumer: ConsumerObject, to: int) ->
         return _refused(plan, view, planned_move(view, consumer, to), ("NO_BOUNDARY", name, why))
     undone = undone_since(view, consumer, boundary.place)
     ends = {**undone.taken, consumer.id: boundary.position}
+    if copied := copied_since(view, ends, boundary.place):
+        why = "is a directory that was written from what is undone: rewind without RESTORE"
+        return _refused(
+            plan, view, planned_move(view, consumer, to), ("NO_TABLE", ", ".join(copied), why)
+        )
     if boundary.position != to:
         note = (
             f"{shown_position(to)} lies inside a window that {name} consumed whole: the boundary "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headwater.consumers.boundaries import Undone, others_since
+from headwater.consumers.boundaries import DIRECTORY, Undone, others_since
 from headwater.consumers.errors import RewindRefused
 from headwater.consumers.positions import horizon
 from headwater.consumers.registration import name_of, position, registered
@@ -51,7 +51,9 @@ def _consumed_above(
     for commit, moved in reversed(list(view.moves(consumer.id))):
         move = moved.move
         if move.why == "consume" and move.end > to:
-            found.append((commit, move.tables if move.target is None else (move.target,)))
+            # What went into a directory went into no table, whatever else its commit wrote.
+            written = () if DIRECTORY in move.note else move.tables
+            found.append((commit, written if move.target is None else (move.target,)))
         elif move.end <= to:
             break
     return found

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from headwater.consumers.boundaries import DIRECTORY
 from headwater.consumers.errors import StreamInvalid, StreamStale, WatermarksDiffer
 from headwater.consumers.positions import (
     AtStream,
@@ -18,6 +19,7 @@ from headwater.consumers.positions import (
     version_of,
 )
 from headwater.consumers.registration import (
+    Directory,
     check_columns,
     check_readable,
     name_of,
@@ -318,6 +320,9 @@ def _join(tx: Transaction, stream: StreamObject) -> None:
         # A move that goes nowhere tells which tables the one watermark stands for.
         if consumer.target is not None:
             tx.stage_move(Move(one.id, at, at, "register", consumer.target))
+        elif consumer.directory:
+            note = {DIRECTORY: consumer.directory}
+            tx.stage_move(Move(one.id, at, at, "register", note=note))
 
 
 def _part(tx: Transaction, stream: StreamObject) -> None:
@@ -334,7 +339,17 @@ def _part(tx: Transaction, stream: StreamObject) -> None:
                 tx.depend_on("table", target)
                 tx.stage_catalog(CatalogEvent(own))
                 tx.stage_move(Move(own.id, None, at, "register", target))
+        for path in fed_directories(tx, shared):
+            own = new_consumer(tx, stream, Directory(path))
+            tx.stage_catalog(CatalogEvent(own))
+            tx.stage_move(Move(own.id, None, at, "register"))
         tx.stage_catalog(CatalogEvent(replace(shared, retired_at=0)))
+
+
+def fed_directories(tx: Transaction, shared: ConsumerObject) -> list[str]:
+    """The directories whose windows moved a SHARED stream's watermark, as `fed`."""
+    paths = (moved.move.note.get(DIRECTORY, "") for _, moved in tx.view.moves(shared.id))
+    return list(dict.fromkeys(str(path) for path in paths if path))
 
 
 def fed(tx: Transaction, shared: ConsumerObject) -> list[int]:

@@ -43,6 +43,8 @@ __all__ = [
     "TableObject",
     "ViewColumn",
     "ViewObject",
+    "directory_slot",
+    "table_slot",
 ]
 
 # Views share the names of tables.
@@ -218,9 +220,20 @@ def _name_of(value: CatalogObject) -> tuple[str, int, str] | None:
     return None
 
 
+def table_slot(target: int) -> str:
+    """The name a table is found under among a stream's consumers: its own may change."""
+    return f"\0{target}"
+
+
+def directory_slot(path: str) -> str:
+    """The name a directory is found under among a stream's consumers: its path to the letter."""
+    return f"\1{path.encode().hex()}"
+
+
 def _consumer_name(value: ConsumerObject) -> str:
-    # A TABLE consumer is found by its target: the table's name may change under it.
-    return f"\0{value.target}" if value.target is not None else value.name.lower()
+    if value.directory:
+        return directory_slot(value.directory)
+    return value.name.lower() if value.target is None else table_slot(value.target)
 
 
 def _stamped(value: CatalogObject, sequence: int, time_us: int) -> CatalogObject:

@@ -40,6 +40,9 @@ NAMES: Final[Mapping[str, str]] = {
     "lock.after_epoch": "the directory is ours, the store not yet open",
     "recover.mid": "the store is open, leftovers not yet settled",
     "recover.redone": "a cut-off large commit is finished, its marker still there",
+    "copy.cleared": "files of failed tries removed, the new one not yet written",
+    "copy.written": "the file is written under a passing name, not yet synced",
+    "copy.named": "the file is durable under its own name, its commit not yet begun",
     "snapshot.before_swap": "a snapshot's chunks written, not yet listed",
     "snapshot.after_swap": "the snapshot is listed, older ones not yet thinned",
 }

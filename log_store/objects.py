@@ -155,7 +155,8 @@ class StreamObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerObject:
-    """A registered reader of a stream. A TABLE consumer is bound to `target`, a table id.
+    """A registered reader of a stream. A TABLE consumer is bound to `target`, a table id, or to
+    `directory`, the path that COPY writes files into.
 
     `retired_at` is the place in the commit sequence at which it stopped being one. `group` is the
     Kafka consumer group that mirrors it, fixed at registration.
@@ -167,6 +168,7 @@ class ConsumerObject:
     name: str
     reader: ConsumerKind
     target: int | None = None
+    directory: str = ""
     created_at: int = 0
     created_us: int = 0
     retired_at: int | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 import pyarrow as pa
@@ -18,13 +19,16 @@ from headwater.consumers.backlog import (
     listing,
     stream_row,
 )
+from headwater.consumers.consume import consume
+from headwater.consumers.copy_files import CopiedFile, copy_into
 from headwater.consumers.history import HistoryRow, history
 from headwater.consumers.look import shown_window, version_in
 from headwater.consumers.positions import Said
 from headwater.consumers.read import ReadOptions
-from headwater.consumers.registration import check_readable, find_consumer
+from headwater.consumers.registration import Directory, check_readable, find_consumer
 from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
 from headwater.consumers.rewind_plan import RewindPlan
+from headwater.consumers.row_files import FileOptions
 from headwater.consumers.spans import parse_span
 from headwater.consumers.streams import StreamOptions, alter_stream, options_of
 from headwater.consumers.windows import Bounds
@@ -50,6 +54,9 @@ if TYPE_CHECKING:
     from headwater.ops.api_tables import Table
     from headwater.ops.api_transaction import Tx
     from headwater.ops.session import Session
+
+
+PARQUET = FileOptions()
 
 
 class StreamArguments(TypedDict, total=False):
@@ -232,6 +239,36 @@ class Stream(Reads):
         """
         with self._session.transaction() as tx:
             yield tx.consume(self._in(tx), consumer=name, limit_changes=limit_changes, upto=upto)
+
+    def copy_into(
+        self,
+        directory: str | Path,
+        options: FileOptions = PARQUET,
+        *,
+        limit_changes: int | None = None,
+        upto: int | None = None,
+    ) -> CopiedFile:
+        """Consume into a directory, which is a consumer: one file for the window, then the commit.
+
+        The file is named after the window, as
+        in `s_v101-v150.parquet`, and is durable before the watermark moves; files of this stream
+        that start above the watermark are removed first.
+
+        Raises:
+            DirectoryBusy: another COPY writes there. CopyFailed: the directory or the disk.
+            WriteConflict: the consumer was moved by somebody else first. Nothing was consumed.
+        """
+        path = Directory(str(Path(directory).expanduser().resolve()))
+        with self._session.transaction() as tx, tx.inner.statement("copy"):
+            stream = tx.inner.catalog.stream(self._in(tx).id)
+            used = consume(tx.inner, stream, path, Bounds(limit_changes, upto))
+            reading = replace(
+                self._reading(tx.inner.view, stream),
+                schema=tx.inner.catalog.table(stream.table).schema,
+            )
+            rows = StreamRows(tx.inner.view, stream, used.window, reading)
+            chosen = replace(options, json_columns=options.json_columns | rows.json_columns)
+            return copy_into([used], rows.reader(), chosen)
 
     def _in(self, tx: "Tx") -> "Stream":
         if tx.inner.catalog.stream(self._id).dropped_at is not None:

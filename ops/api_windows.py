@@ -18,6 +18,7 @@ from headwater.ops.present import METADATA, Change, Reads, changes_of, outer
 from headwater.producer.errors import NotFound
 from headwater.producer.names import find_stream
 from headwater.schemas.tables import Column
+from headwater.schemas.types import JSON_KINDS
 
 if TYPE_CHECKING:
     from headwater.ops.api_transaction import Data, Tx
@@ -81,6 +82,17 @@ class StreamRows(Reads):
         empty = empty_rows(self._view, self._stream, self._read_with(more_metadata))
         found = [_outer(self._columns, empty), *self.batches(more_metadata=more_metadata)]
         return pa.concat_tables(found)
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The rows as a reader of Arrow batches, so that they need not fit into memory."""
+        empty = _outer(self._columns, empty_rows(self._view, self._stream, self._options))
+        found = (batch for rows in self.batches() for batch in rows.to_batches())
+        return pa.RecordBatchReader.from_batches(empty.schema, found)
+
+    @property
+    def json_columns(self) -> frozenset[str]:
+        """The columns that hold JSON as text."""
+        return frozenset(one.name for one in self._columns if one.type.kind in JSON_KINDS)
 
     def changes(self) -> Iterator[Change]:
         """The rows one by one, each with its version, time and an id that never changes."""

@@ -6,17 +6,32 @@ transaction open; an unfinished transaction leaves nothing.
 """
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Literal, Protocol, TypeVar, cast
 
 from headwater.log_store.catalog import Catalog, CatalogEvent, TableObject
+from headwater.log_store.errors import OutcomeUnknown
 from headwater.log_store.port import Batch, Log, View
 from headwater.log_store.records import Committed, Idempotency, Move
 from headwater.producer.errors import AlterAfterWrite, NotFound, TransactionClosed
 from headwater.producer.intents import Intents
 from headwater.producer.overlay import Overlay
 from headwater.producer.written import Mark
+
+Outcome = Literal["committed", "nothing", "unknown"]
+
+
+class Held(Protocol):
+    """Something beside the log that a transaction holds until it ends: a lock, files, rows."""
+
+    def end(self, outcome: Outcome) -> None:
+        """The transaction is over: it committed, wrote nothing, or nobody knows. Never raises."""
+        ...
+
+
+_HeldT = TypeVar("_HeldT", bound=Held)
 
 
 class Staged:
@@ -39,6 +54,7 @@ class Staged:
         self._texts: list[str] = []
         # The overlays as they were before the open statement; None when no statement is open.
         self._marks: dict[int, Mark] | None = None
+        self._held: dict[Hashable, Held] = {}
         self._closed = False
 
     @property
@@ -156,11 +172,13 @@ class Staged:
         if self._closed:
             raise TransactionClosed
         intents = self._intents
+        outcome: Outcome = "nothing"
         tables = {at: one.changes() for at, one in self._overlays.items() if one.count}
         try:
             if not (tables or intents or self.idempotency is not None):
+                outcome = "committed"
                 return Committed(self.view.sequence, self.commit_id, self.view.time_us, {})
-            return self.log.commit(
+            committed = self.log.commit(
                 Batch(
                     commit_id=self.commit_id,
                     actor=self.actor,
@@ -175,13 +193,27 @@ class Staged:
                     result=result,
                 )
             )
+            outcome = "nothing" if committed.repeated else "committed"
+        except OutcomeUnknown:
+            outcome = "unknown"
+            raise
         finally:
-            self._close()
+            self._close(outcome)
+        return committed
 
     def rollback(self) -> None:
         """End it and write nothing. Does nothing once it has ended."""
         if not self._closed:
-            self._close()
+            self._close("nothing")
+
+    def hold(self, key: Hashable, make: Callable[[], _HeldT]) -> _HeldT:
+        """What this transaction holds under a key until it ends, made at its first use."""
+        self._check_open()
+        held = self._held.get(key)
+        if held is None:
+            held = self._held[key] = make()
+        # Whoever uses a key makes what it stands for.
+        return cast(_HeldT, held)
 
     def _final_moves(self) -> list[Move]:
         written = tuple(self.written_tables())
@@ -214,8 +246,10 @@ class Staged:
         if self._closed:
             raise TransactionClosed
 
-    def _close(self) -> None:
+    def _close(self, outcome: Outcome) -> None:
         self._closed = True
         for overlay in self._overlays.values():
             overlay.spool.close()
+        for held in self._held.values():
+            held.end(outcome)
         self.view.close()

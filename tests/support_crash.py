@@ -14,15 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
 from checker import Expected, check_store
 from checker_streams import copies, rows
-from faults.worker import Said, Work, crc, run, source_rows
+from faults.worker import Said, Work, copied, crc, run, source_rows
+from support_parquet import read_parquet
 
 import headwater
+from headwater.consumers.copy_names import StreamWindow, windows_in
+from headwater.consumers.read import read
+from headwater.consumers.registration import Directory, directory_consumer, position
 from headwater.log_store.catalog import ConsumerObject
 from headwater.log_store.port import View
 from headwater.log_store.records import CommitRow
 from headwater.ops.api import Database
+from headwater.producer.names import find_stream
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["faults.worker", "checker"])
@@ -87,6 +93,8 @@ class Crashes:
             self.check_sources(db)
             with log.view() as view:
                 self.prefix = list(view.commits(0, view.sequence))
+            if copied(self.path).is_dir():
+                check_copies(db, copied(self.path))
             known = {said.commit for life in self.lives for said in life.acked}
             tried = {commit for life in self.lives for commit in life.tried}
             named = {row.commit_id for row in self.prefix if row.ddl == 0}
@@ -94,10 +102,12 @@ class Crashes:
             assert not strangers, f"seed {self.seed}: commits that nobody asked for: {strangers}"
 
     def was_a_rewind(self, db: Database, commit: str) -> bool:
-        """Restores commit without being announced."""
+        """Rewinds and restores commit without being announced."""
         with db.session.log.view() as view:
             row = view.find_commit(commit)
-        return row is not None and any(moved.move.why == "restore" for moved in row.moves)
+        return row is not None and any(
+            moved.move.why in ("rewind", "restore") for moved in row.moves
+        )
 
     def check_sources(self, db: Database) -> None:
         """The last acknowledged contents of the source, read again at their versions."""
@@ -177,6 +187,24 @@ def laws(db: Database) -> list[Callable[[View], None]]:
             if value.target == names.get("journal"):
                 found.append(Journal(names["journal"], value.id))
     return found
+
+
+def check_copies(db: Database, directory: Path) -> None:
+    """The files up to the directory's watermark are its stream: each window once, none missing."""
+    names = {part: path for path in directory.iterdir() for part in windows_in(path.name)}
+    with db.session.log.view() as view:
+        stream = find_stream(view.catalog, "changes")
+        consumer = directory_consumer(view.catalog, stream, Directory(str(directory)))
+        mark = stream.base if consumer is None else position(view, consumer)
+        counted = sorted((one.window for one in names), key=lambda window: window.upto)
+        at = stream.base
+        for window in (window for window in counted if window.upto <= mark):
+            assert window.after == at, f"I13: files leave a gap or overlap at v{at}: {counted}"
+            at = window.upto
+            found = read_parquet(names[StreamWindow("changes", window)])
+            wanted = pa.concat_tables(read(view, stream, window))
+            assert found.to_pylist() == wanted.to_pylist(), f"I13: {window} differs in its file"
+        assert at == mark, f"I13: the files end at v{at}, the watermark is v{mark}"
 
 
 @dataclass(frozen=True)

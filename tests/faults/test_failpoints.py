@@ -53,11 +53,17 @@ def test_a_death_at_a_named_point_breaks_no_promise(name: str, hit: int, tmp_pat
             operations=200,
             large=name.startswith("large."),
             snapshots=name.startswith("snapshot."),
+            copies=name.startswith(("copy.", "commit.")),
             failpoints=f"{name}=kill@{at}",
         )
     )
     assert not life.done and not life.gave_up and life.exitcode == -9, f"{name} was never hit"
     crashes.check()
+    if name.startswith("copy."):
+        # A life after that goes on where the dead one stopped, and tidies up behind it.
+        again = crashes.live(Work(path=crashes.path, seed=SEED + 1, operations=60, copies=True))
+        assert again.done
+        crashes.check()
 
 
 @pytest.mark.parametrize("name", ["commit.after_append", "commit.after_sync"])

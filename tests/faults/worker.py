@@ -22,11 +22,18 @@ from typing import Literal
 import pyarrow as pa
 
 import headwater
+from headwater.consumers.consume import consume
+from headwater.consumers.copy_files import copy_into
+from headwater.consumers.copy_names import windows_in
 from headwater.consumers.errors import PlanOutdated, RewindRefused
+from headwater.consumers.registration import Directory
+from headwater.consumers.row_files import FileOptions
+from headwater.consumers.windows import Bounds
 from headwater.log_store import failpoints
 from headwater.log_store.errors import LogError, WriteConflict
 from headwater.ops.api import Database
 from headwater.ops.api_transaction import Tx
+from headwater.producer.names import find_stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,7 @@ class Work:
     failpoints: str = ""
     large: bool = False
     snapshots: bool = False
+    copies: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,18 @@ def put_all(tx: Tx, rows: pa.Table) -> None:
     tx.insert("long", rows)
 
 
+def copied(path: Path | str) -> Path:
+    """Where a store's stream is copied to."""
+    where = Path(path)
+    return where.parent / f"{where.name}-out"
+
+
+def file_starts(directory: Path, upto: int) -> list[int]:
+    """Where the files that count start: those of windows up to a watermark, rising."""
+    windows = [part.window for path in directory.iterdir() for part in windows_in(path.name)]
+    return sorted(window.after for window in windows if window.upto <= upto)
+
+
 def crc(rows: Mapping[int, int]) -> int:
     """A table's rows as one number."""
     return zlib.crc32(repr(sorted(rows.items())).encode())
@@ -138,6 +158,8 @@ class Workers:
             kinds += [self.load] * 2
         if self.work.snapshots:
             kinds += [self.browse] * 4
+        if self.work.copies:
+            kinds += [self.copy] * 4 + [self.rewind_copy]
         done = 0
         while self.work.operations == 0 or done < self.work.operations:
             done += 1
@@ -267,6 +289,27 @@ class Workers:
         else:
             version = chance.randint(1, 3)
             assert table.at(version=version).arrow().num_rows == version * 30_000
+
+    def copy(self, chance: random.Random) -> None:
+        """Consume into a directory: its files up to the watermark are the stream."""
+        limit = chance.choice((None, 1, 5))
+
+        def do(tx: Tx) -> None:
+            stream = find_stream(tx.inner.catalog, "changes")
+            used = consume(tx.inner, stream, Directory(str(copied(self.work.path))), Bounds(limit))
+            rows = used.table()
+            batches = pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches())
+            copy_into([used], batches, FileOptions())
+
+        self.commit(do)
+
+    def rewind_copy(self, chance: random.Random) -> None:
+        """Let the directory's last windows be copied again."""
+        stream, name = self.db.stream("changes"), str(copied(self.work.path))
+        marks = {row.consumer: row.watermark for row in stream.consumers()}
+        if marks.get(name, 0) > 0:
+            to = chance.choice([0, *file_starts(copied(self.work.path), marks[name])])
+            stream.rewind(name, to=to).execute()
 
     def load(self, chance: random.Random) -> None:
         """One commit that is too large to be written in one piece."""
