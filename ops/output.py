@@ -1,13 +1,15 @@
-"""What commands print: results to stdout in four formats, everything else to stderr.
+"""What commands print: results to stdout in six formats, everything else to stderr.
 
 `table` has borders on a terminal and none in a pipe; `json` is one document, `jsonl` a document
-a line, `csv` has a header line. Values in JSON: decimals and timestamps are strings, so that no
-digit is lost; BINARY is hexadecimal everywhere.
+a line, `csv` and `tsv` have a header line, `md` is a Markdown table. Values in JSON: decimals and
+timestamps are strings, so that no digit is lost; BINARY is hexadecimal everywhere. In `tsv` a tab, a
+line's end and a backslash within a value are written \\t, \\n and \\\\.
 """
 
 import csv
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -23,6 +25,8 @@ class Format(str, Enum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+    TSV = "tsv"
+    MD = "md"
 
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
@@ -118,12 +122,34 @@ class Output:
                 self._jsonl(columns, rows)
             case Format.CSV:
                 self._csv(columns, rows)
+            case Format.TSV:
+                self._lines(columns, rows, "\t", _in_tsv)
+            case Format.MD:
+                self._markdown(columns, rows)
+        self._out.flush()
+
+    def fits(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
+        """Whether a bordered table of these rows is no wider than the terminal."""
+        cells = [[visible(as_text(value)) for value in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        return sum(widths) + 3 * len(widths) + 1 <= shutil.get_terminal_size().columns
+
+    def records(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, null: str = "NULL"
+    ) -> None:
+        """Rows one below the other, a line a column: for those too wide for a table."""
+        width = max(map(len, columns), default=0)
+        for number, row in enumerate(rows, 1):
+            self._out.write(f"-[ row {number} ]{'-' * max(1, width - 2)}\n")
+            for name, value in zip(columns, row, strict=True):
+                text = null if value is None else visible(as_text(value))
+                self._out.write(f"{name:<{width}}  {text}\n")
         self._out.flush()
 
     def feed(self, columns: Sequence[str]) -> Callable[[Iterable[Sequence[object]]], None]:
         """A function that prints rows as they come; `json` comes as `jsonl`, there is no end."""
-        if self.format is Format.CSV:
-            self._csv(columns, ())
+        if self.format in (Format.CSV, Format.TSV, Format.MD):
+            self.listing(columns, ())
         elif self.format is Format.TABLE:
             self._out.write("  ".join(columns) + "\n")
 
@@ -135,6 +161,10 @@ class Output:
                         self._out.write("  ".join(cells) + "\n")
                 case Format.CSV:
                     self._csv_rows(found)
+                case Format.TSV:
+                    self._separated(found, "\t", _in_tsv)
+                case Format.MD:
+                    self._separated(found, " | ", _in_markdown, edge="|")
                 case _:
                     self._jsonl(columns, found)
             self._out.flush()
@@ -148,8 +178,8 @@ class Output:
                 width = max(map(len, fields), default=0)
                 for name, value in fields.items():
                     self._out.write(f"{name:<{width}}  {visible(as_text(value))}\n")
-            case Format.CSV:
-                self._csv(list(fields), [list(fields.values())])
+            case Format.CSV | Format.TSV | Format.MD:
+                self.listing(list(fields), [list(fields.values())])
             case Format.JSON | Format.JSONL:
                 indent = 2 if self.format is Format.JSON else None
                 self._out.write(json.dumps(as_json(fields), ensure_ascii=False, indent=indent))
@@ -188,6 +218,34 @@ class Output:
         writer = csv.writer(self._out, lineterminator="\n")
         writer.writerows([as_text(value) for value in row] for row in rows)
 
+    def _lines(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        between: str,
+        write: Callable[[object], str],
+    ) -> None:
+        self._separated([columns], between, write)
+        self._separated(rows, between, write)
+
+    def _separated(
+        self,
+        rows: Iterable[Sequence[object]],
+        between: str,
+        write: Callable[[object], str],
+        *,
+        edge: str = "",
+    ) -> None:
+        pad = " " if edge else ""
+        for row in rows:
+            cells = between.join(write(value) for value in row)
+            self._out.write(f"{edge}{pad}{cells}{pad}{edge}\n")
+
+    def _markdown(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        self._separated([columns], " | ", _in_markdown, edge="|")
+        self._separated([["---"] * len(columns)], " | ", str, edge="|")
+        self._separated(rows, " | ", _in_markdown, edge="|")
+
     def _table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], null: str) -> None:
         gathered = list(rows)
         cells = [[null if v is None else visible(as_text(v)) for v in row] for row in gathered]
@@ -217,6 +275,16 @@ class Output:
         for line in cells:
             table.add_row(*(Text(c, style="dim" if c == "NULL" else "") for c in line))
         Console(file=self._out, no_color=None if self._colour else True).print(table)
+
+
+def _in_tsv(value: object) -> str:
+    text = as_text(value).replace("\\", "\\\\").replace("\t", "\\t")
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _in_markdown(value: object) -> str:
+    text = "NULL" if value is None else as_text(value)
+    return visible(text.replace("\r", "").replace("\n", " ")).replace("|", "\\|")
 
 
 def _document(columns: Sequence[str], row: Sequence[object]) -> dict[str, Json]:
