@@ -20,6 +20,9 @@ HEAVY = {
     "fastavro",
     "pydantic_settings",
     "rich",
+    "duckdb",
+    "sqlglot",
+    "prompt_toolkit",
 }
 
 
@@ -54,7 +57,7 @@ def test_every_command_of_the_plan_is_there() -> None:
     stream |= {"rewind", "advance", "undo", "consumers", "add-consumer", "drop-consumer"}
     expected = {f"table {verb}" for verb in table} | {f"stream {verb}" for verb in stream}
     expected |= {"view ls", "view show", "parameter ls", "parameter set", "parameter unset"}
-    assert set(LEAVES) == expected | {"demo", "import", "doctor", "version"}
+    assert set(LEAVES) == expected | {"demo", "import", "doctor", "version", "sql", "shell"}
 
 
 @pytest.mark.parametrize("name", LEAVES)
