@@ -27,6 +27,7 @@ NAMES: Final[Mapping[str, str]] = {
     "commit.after_append": "written to the log, not yet flushed to disk",
     "commit.after_sync": "on disk, not yet visible",
     "commit.after_publish": "visible, the caller not yet told",
+    "kafka.rebuilding": "a long history is read into an empty replica, none of it flushed",
     "kafka.intent": "the catalog says which topic is about to be made, it is not there",
     "kafka.topic_made": "a table's topic is there, the table is not committed",
     "kafka.produced": "records handed to the producer inside a transaction",

@@ -17,6 +17,7 @@ from headwater.log_store.kafka_client import Cluster
 from headwater.log_store.kafka_commit import KafkaCommitter, KafkaParts
 from headwater.log_store.kafka_mirrors import MOST, Mirrors
 from headwater.log_store.kafka_pending import PendingState
+from headwater.log_store.kafka_places import META_REBUILDING
 from headwater.log_store.kafka_records import Names
 from headwater.log_store.kafka_writer import PrefixWriter, WriterOptions
 from headwater.log_store.memory import wall_clock_us
@@ -146,6 +147,10 @@ def _open_replica(options: KafkaOptions) -> Opened:
     )
     try:
         opened = open_store(options.path, settings, options.prefix)
+        if opened.store.get("meta", META_REBUILDING) is not None:
+            opened.store.close()
+            opened.lock.release()
+            raise LogDamaged(str(options.path), "the replica was not filled to its end")
     except LogDamaged:
         for part in (STORE, UNDO):
             shutil.rmtree(options.path / part, ignore_errors=True)

@@ -84,6 +84,7 @@ class _Group(Protocol):
 
 class _Metadata(Protocol):
     brokers: Mapping[int, object]
+    topics: Mapping[str, object]
 
 
 class _Driver(Protocol):
@@ -147,6 +148,14 @@ class Admin:
                 raise_fault(f"describe topic {name}", error)
             found[name] = TopicState(name, str(told.topic_id), len(told.partitions))
         return found
+
+    def prefixed(self, prefix: str) -> list[str]:
+        """The names of all topics that begin so."""
+        try:
+            found = self._client.list_topics(timeout=TIMEOUT_S).topics
+        except KafkaException as error:
+            raise_fault("list the topics", error)
+        return [name for name in found if name.startswith(prefix)]
 
     def await_topics(self, names: Iterable[str]) -> dict[str, TopicState]:
         """These topics, which were just made and may not yet be known to every broker."""

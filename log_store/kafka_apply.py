@@ -139,7 +139,8 @@ class Applier:
         put_redo(rocks, end.row.sequence, {row.table: row.version for row in made})
         put_places(rocks, places())
         store.write(rocks)
-        for row in made:
+        # Where nothing survives a crash, current rows were written on the way.
+        for row in made if store.logged else ():
             redo(store, catalog, row.table, row.version)
         forget_redo(store, end.row.sequence)
         self._live.advance(sequenced, made, chain)
@@ -166,6 +167,10 @@ class Applier:
                 digest.add_run(part.offsets, part.data)
                 _add(tally, part, 0, len(part.keys))
                 put(chunks.add(Encoded(Rows([]), None, part.offsets, part.data)), chunks)
+                if not self._store.logged:
+                    prefix = stored_prefix(table.version, part.schema_id)
+                    put_state(into.batch, table.table, prefix, _changes(part, 0, len(part.keys)))
+                    into.turn()
         into.finish()
         tally.digest = digest.digest()
         tally.chunks = 0 if chunks is None else chunks.count

@@ -4,6 +4,8 @@
     "at/" table:u32 version:u64 := first:u64 next:u64           a version's records: [first, next)
     "prefix"                   := PrefixRecord as JSON
     "writer"                   := Writer as JSON, the last one seen
+    "rebuilding"               := there while a replica is filled without a write-ahead log:
+                                  what is found with it is worth nothing
 
 They are written in the same batch as what they tell of, so a replica never knows more or less than
 it holds. A topic's id tells one made anew under an old name from the one that was applied.
@@ -18,6 +20,7 @@ from headwater.log_store.rocks_store import Store, WriteBatch
 
 META_PREFIX: Final = b"prefix"
 META_WRITER: Final = b"writer"
+META_REBUILDING: Final = b"rebuilding"
 _TOPIC: Final = b"topic/"
 _AT: Final = b"at/"
 _U64 = struct.Struct(">Q")

@@ -8,13 +8,15 @@ then is the next epoch taken, and said in the state topic.
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import Fenced, LogDamaged, StoreUnavailable
+from headwater.log_store.failpoints import failpoint
 from headwater.log_store.kafka_admin import Admin
 from headwater.log_store.kafka_apply import Applier
 from headwater.log_store.kafka_client import (
@@ -30,6 +32,7 @@ from headwater.log_store.kafka_outcome import Step, Verdict, judge
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_places import (
     META_PREFIX,
+    META_REBUILDING,
     META_WRITER,
     Place,
     load_places,
@@ -55,6 +58,8 @@ from headwater.log_store.kafka_transaction import OpenTransaction, Stopped, pers
 from headwater.log_store.rocks_store import Store
 
 _PAUSE_S: Final = 0.1
+# Records from which on an empty replica is filled without a write-ahead log.
+_LONG: Final = 20_000
 # What a record may have beside its value within the cluster's limit.
 _RECORD_OVERHEAD: Final = 2048
 
@@ -153,8 +158,11 @@ class PrefixWriter:
         places = load_places(self._store)
         if _at_end(offsets.get(self._names.transaction, 0), end):
             return []
-        reader = TopicReader(self._cluster, f"{self._names.prefix}.replica")
-        try:
+        with ExitStack() as held:
+            if not self._live.sequence and self._is_long():
+                held.enter_context(self._rebuilding())
+            reader = TopicReader(self._cluster, f"{self._names.prefix}.replica")
+            held.callback(reader.close)
             feed = CommitFeed(reader, self._names, offsets, self._options.timeout_s)
             while not feed.reached(end):
                 commits = feed.round()
@@ -165,9 +173,27 @@ class PrefixWriter:
                 else:
                     self._applier.apply(commits, self._places(feed, places))
             self._note(feed.others)
-        finally:
-            reader.close()
         return [read_intent(value) for key, value in feed.others if key == INTENT_KEY]
+
+    def _is_long(self) -> bool:
+        """Whether the topics hold so much that a replica is better filled without a log."""
+        tables = self.admin.prefixed(f"{self._names.prefix}.")
+        return sum(self.admin.ends(tables).values()) > _LONG
+
+    @contextmanager
+    def _rebuilding(self) -> Generator[None]:
+        """An empty replica is filled without a log of its own: cut off, it is begun anew."""
+        store = self._store
+        batch = store.batch()
+        batch.put("meta", META_REBUILDING, b"")
+        store.write(batch)
+        store.sync()
+        with store.unlogged():
+            yield
+            failpoint("kafka.rebuilding")
+        batch = store.batch()
+        batch.delete("meta", META_REBUILDING)
+        store.write(batch)
 
     def _places(self, feed: CommitFeed, before: dict[str, Place]) -> dict[str, Place]:
         """Where the feed stands, as far as that is further than before."""

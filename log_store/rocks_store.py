@@ -12,11 +12,12 @@ What rocksdict 0.3 does that a caller must not meet, each shown by a test:
 import ctypes
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, NoReturn, Self, cast
+from typing import Final, NoReturn, Protocol, Self, cast
 
 import rocksdict
 
@@ -51,6 +52,10 @@ class StoreSettings:
     write_buffer: int = 64 << 20
     block_cache: int = 64 << 20
     wal_limit: int = 256 << 20
+
+
+class _Unlogged(Protocol):
+    disable_wal: bool
 
 
 def _translated(error: Exception, what: str) -> LogError:
@@ -207,6 +212,7 @@ class Store:
             _raise(error, str(path))
         self._unsynced = rocksdict.WriteOptions()
         self._unsynced.sync = False
+        self._how = self._unsynced
 
     def get(self, family: str, key: bytes) -> bytes | None:
         """One value as written last, None where there is none."""
@@ -251,9 +257,29 @@ class Store:
             StoreUnavailable: it may or may not be there after reopening.
         """
         try:
-            self._db.write(batch.rocks, self._unsynced)
+            self._db.write(batch.rocks, self._how)
         except Exception as error:  # noqa: BLE001 - the driver raises the bare class
             _raise(error, "write")
+
+    @property
+    def logged(self) -> bool:
+        """Whether what is written survives the end of the process."""
+        return self._how is self._unsynced
+
+    @contextmanager
+    def unlogged(self) -> Generator[None]:
+        """Writes inside leave out the write-ahead log: all of them are in files afterwards.
+
+        Until then the end of the process loses any of them, later ones before earlier ones or not.
+        """
+        self._how = rocksdict.WriteOptions()
+        # Declared as a method by the driver; it is an attribute.
+        cast(_Unlogged, self._how).disable_wal = True
+        try:
+            yield
+        finally:
+            self._how = self._unsynced
+            self.flush()
 
     def sync(self) -> None:
         """Wait until all that was written is on disk; other threads run meanwhile.

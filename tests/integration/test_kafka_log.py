@@ -5,11 +5,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from support_kafka import Broker
-from support_kafka_log import assert_rebuilt_from_topics, open_kafka
+from support_kafka_log import assert_rebuilt_from_topics, assert_topics_give, open_kafka
 from support_log import (
     batch,
     changes,
@@ -23,6 +24,7 @@ from support_log import (
 )
 from support_topics import committed, create_topic
 
+import headwater
 from headwater.log_store import failpoints
 from headwater.log_store.errors import Fenced, FormatNotKnown, StoreUnavailable, WriteConflict
 from headwater.log_store.kafka import KafkaLog
@@ -267,3 +269,27 @@ def test_a_record_of_somebody_else_in_the_state_stops_nobody(log: KafkaLog) -> N
     stranger.produce(f"{log.name}.state", b"what", b"unknown")
     assert stranger.flush(30) == 0
     log.commit(batch(tables=changes(table, insert(table, 1, (1, "a")))))
+
+
+def test_a_long_history_is_rebuilt_without_a_log_and_begun_anew_if_cut_off(
+    kafka: Broker, prefix: str, tmp_path: Path
+) -> None:
+    target = f"kafka://{kafka.bootstrap}/{prefix}?dir={tmp_path / 'one'}"
+    with headwater.connect(target) as db:
+        table = db.create_table("t", {"id": "INT", "v": "VARCHAR"}, key="id")
+        rows = pa.table({"id": pa.array(range(110_000), pa.int64())})
+        table.insert(rows.append_column("v", pa.array(["x"] * 110_000)))
+        table.update(key=5, set={"v": "y"})
+        table.delete(key=6)
+    other = tmp_path / "other"
+    failpoints.arm("kafka.rebuilding=error@1")
+    with pytest.raises(OSError, match="rebuilding"):
+        open_kafka(other, kafka.bootstrap, prefix)
+    failpoints.arm("")
+    log = open_kafka(other, kafka.bootstrap, prefix)
+    with log.view() as view:
+        (of,) = view.catalog.tables()
+        assert view.row_count(of.id) == 109_999
+    log.close()
+    assert_topics_give(tmp_path / "one", kafka.bootstrap, prefix)
+    assert_topics_give(other, kafka.bootstrap, prefix)
