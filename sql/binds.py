@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from sqlglot import exp
 
@@ -15,6 +15,8 @@ from headwater.sql.parse_binds import Key, bind_of
 from headwater.sql.statements import Statement
 
 NONE: Final[Binds] = ()
+# What most binds are: no mapping, at a look.
+_LISTS: Final = frozenset({tuple, list})
 
 
 def bind_value(binds: Binds, key: Key) -> object:
@@ -24,8 +26,11 @@ def bind_value(binds: Binds, key: Key) -> object:
         ProgrammingError: none was sent.
     """
     if isinstance(key, int):
-        if not isinstance(binds, Mapping) and key < len(binds):
-            return binds[key]
+        # Most are told to be no mapping at a look.
+        if type(binds) in _LISTS or not isinstance(binds, Mapping):
+            listed = cast("Sequence[object]", binds)
+            if key < len(listed):
+                return listed[key]
     elif isinstance(binds, Mapping):
         if key in binds:
             return binds[key]
@@ -60,15 +65,19 @@ def checked(statements: Sequence[Statement], binds: Binds) -> Binds:
         InterfaceError: neither a sequence nor a mapping.
         ProgrammingError: a value too few or too many.
     """
+    if type(binds) in _LISTS and len(statements) == 1:
+        wanted = statements[0].binds
+        if len(wanted) == len(binds) and wanted == tuple(range(len(wanted))):
+            return binds
     if isinstance(binds, str | bytes) or not hasattr(binds, "__getitem__"):
         raise InterfaceError(
             f"binds are a sequence or a mapping, not {type(binds).__name__}", code="E_SQL_BINDS"
         )
-    wanted = [key for statement in statements for key in statement.binds]
-    for key in wanted:
+    keys = [key for statement in statements for key in statement.binds]
+    for key in keys:
         bind_value(binds, key)
     if not isinstance(binds, Mapping):
-        there = max((key + 1 for key in wanted if isinstance(key, int)), default=0)
+        there = max((key + 1 for key in keys if isinstance(key, int)), default=0)
         if len(binds) > there:
             raise ProgrammingError(
                 f"the text has {there} binds, but {len(binds)} values were given",

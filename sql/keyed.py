@@ -16,16 +16,18 @@ from weakref import WeakKeyDictionary
 from sqlglot import exp
 
 from headwater.log_store.catalog import TableObject
+from headwater.schemas.errors import ValueRefused
 from headwater.schemas.tables import Column, TableSchema
 from headwater.schemas.types import Kind, Plain, Row
-from headwater.schemas.values import from_plain, to_plain
+from headwater.schemas.values import Assign, assigners, from_plain, to_plain
 from headwater.schemas.wire import INT64_HIGH, INT64_LOW
 from headwater.sql.cells import Default, Json, cell
 from headwater.sql.context import Context
 from headwater.sql.names import table_named
+from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts
 from headwater.sql.statements import Delete, Update
-from headwater.sql.values import name_of, naming, written
+from headwater.sql.values import name_of, written
 
 _Value = Callable[[Context], object]
 # What a column is set to, from the row as it was.
@@ -52,9 +54,6 @@ class _Change:
 
 
 _KNOWN: Final[WeakKeyDictionary[Update | Delete, _Change | None]] = WeakKeyDictionary()
-_PLANS: Final[
-    WeakKeyDictionary[Update, tuple[TableSchema, tuple[tuple[int, _Set], ...] | None]]
-] = WeakKeyDictionary()
 
 
 class _General(Exception):
@@ -71,19 +70,24 @@ def update_by_key(context: Context, statement: Update) -> Result | None:
     if change is None:
         return None
     of = table_named(context.tx.catalog, context.state, change.found.table)
-    sets = _plan(statement, change, of)
-    key = None if sets is None else key_of(context, change.found, of)
-    if sets is None or key is None:
+    plan = _PREPARED.get(statement, of)
+    key = None if plan.sets is None else _key(context, plan)
+    if plan.sets is None or key is None:
         return None
     hit = None if key == () else context.tx.row_by_key(of, key)
-    if hit is not None:
-        row_id, row = hit
-        new = list(row)
-        with naming(of):
-            for at, value in sets:
-                new[at] = to_plain(of.schema.columns[at], value(context, of.schema, row))
-        context.tx.update(of, [(row_id, tuple(new))])
-    return counts("UPDATE", rows_updated=int(hit is not None), multi_joined_rows_updated=0)
+    if hit is None:
+        return counts("UPDATE", rows_updated=0, multi_joined_rows_updated=0)
+    row_id, row = hit
+    new = list(row)
+    try:
+        for at, assign, value in plan.sets:
+            new[at] = assign(value(context, of.schema, row))
+    except ValueRefused as refused:
+        raise refused.in_table(of.name) from None
+    except _General:
+        return None
+    context.tx.update(of, ((row_id, tuple(new)),))
+    return counts("UPDATE", rows_updated=1, multi_joined_rows_updated=0)
 
 
 def delete_by_key(context: Context, statement: Delete) -> Result | None:
@@ -92,7 +96,7 @@ def delete_by_key(context: Context, statement: Delete) -> Result | None:
     if change is None:
         return None
     of = table_named(context.tx.catalog, context.state, change.found.table)
-    key = key_of(context, change.found, of)
+    key = _key(context, _PREPARED.get(statement, of))
     if key is None:
         return None
     hit = None if key == () else context.tx.row_by_key(of, key)
@@ -180,29 +184,45 @@ def _own(column: exp.Column, alias: str) -> str:
 # What it means for the table as it is.
 
 
-def _plan(
-    statement: Update, change: _Change, of: TableObject
-) -> tuple[tuple[int, _Set], ...] | None:
-    known = _PLANS.get(statement)
-    if known is not None and known[0] is of.schema:
-        return known[1]
-    sets: tuple[tuple[int, _Set], ...] | None
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The key's columns in key order with their values; what is set; None where a query must."""
+
+    key: tuple[tuple[Column, _Value], ...] | None
+    sets: tuple[tuple[int, Assign, _Set], ...] | None
+
+
+def _plan(statement: Update | Delete, of: TableObject) -> _Plan:
+    change = _known(statement)
+    assert change is not None
+    sets: tuple[tuple[int, Assign, _Set], ...] | None = None
     try:
+        key = _keyed(change.found, of.schema)
         sets = tuple(_sets(change, of))
     except _General:
-        sets = None
-    _PLANS[statement] = (of.schema, sets)
-    return sets
+        key = None
+    return _Plan(key, sets)
 
 
-def _sets(change: _Change, of: TableObject) -> Iterator[tuple[int, _Set]]:
+_PREPARED: Final = Prepared(_plan)
+
+
+def _keyed(found: Found, schema: TableSchema) -> tuple[tuple[Column, _Value], ...]:
+    given = {_at(schema, name): value for name, value in found.equal}
+    if len(found.equal) != len(schema.key) or given.keys() != set(schema.key_positions):
+        raise _General
+    return tuple((schema.columns[at], given[at]) for at in schema.key_positions)
+
+
+def _sets(change: _Change, of: TableObject) -> Iterator[tuple[int, Assign, _Set]]:
     seen: set[int] = set()
+    assign = assigners(of.schema)
     for name, node in change.sets:
         at = _at(of.schema, name)
         if at in seen:
             raise _General
         seen.add(at)
-        yield at, _set(node, of.schema, change.found.alias)
+        yield at, assign[at], _set(node, of.schema, change.found.alias)
 
 
 def _at(schema: TableSchema, name: str) -> int:
@@ -270,17 +290,20 @@ def _both(kind: type[exp.Expr], one: _Set, other: _Set) -> _Set:
 
 
 def key_of(context: Context, found: Found, of: TableObject) -> Sequence[Plain] | None:
-    """The key's values in key order; () if no row can have them, None if it takes a query."""
-    schema = of.schema
-    if len(found.equal) != len(schema.key) or not schema.key:
-        return None
-    given: dict[int, object] = {}
+    """The values of a key that a text says; () if no row can have them, None if it takes a query."""
     try:
-        for name, value in found.equal:
-            given[_at(schema, name)] = value(context)
-        if any(at not in given for at in schema.key_positions):
-            return None
-        plains = [_plain(schema.columns[at], given[at]) for at in schema.key_positions]
+        key = _keyed(found, of.schema)
+    except _General:
+        return None
+    return _key(context, _Plan(key, None))
+
+
+def _key(context: Context, plan: _Plan) -> Sequence[Plain] | None:
+    """The key's values in key order; () if no row can have them, None if it takes a query."""
+    if plan.key is None or not plan.key:
+        return None
+    try:
+        plains = [_plain(column, value(context)) for column, value in plan.key]
     except _General:
         return None
     return () if None in plains else plains

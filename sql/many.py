@@ -29,9 +29,12 @@ def one_statement(statements: Sequence[Statement], rows: Sequence[Binds]) -> Sta
         raise ProgrammingError(
             "many rows of binds are for one INSERT, UPDATE, DELETE or MERGE", code="E_SQL_MANY"
         )
-    lengths: set[object] = {_width(row) for row in rows}
-    for width in lengths:
-        checked(statements, next(row for row in rows if _width(row) == width))
+    if set(map(type, rows)) <= {tuple, list}:
+        for length in set(map(len, rows)):
+            checked(statements, next(row for row in rows if len(row) == length))
+    else:
+        for width in {_width(row) for row in rows}:
+            checked(statements, next(row for row in rows if _width(row) == width))
     return statements[0]
 
 

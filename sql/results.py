@@ -65,15 +65,17 @@ def counts(kind: str, **numbers: int) -> Result:
     `rows_inserted=3` is shown as `number of rows inserted`; `rowcount` is the sum of all counts
     but `multi_joined_rows_updated`.
     """
-    columns, rows = _counted(tuple(numbers.items()))
-    written = sum(n for name, n in numbers.items() if name != "multi_joined_rows_updated")
-    return Result(kind, columns, iter([rows]), rowcount=written)
+    columns, rows, written = _counted(tuple(numbers.items()))
+    return Result(kind, columns, iter((rows,)), rowcount=written)
 
 
 @lru_cache(maxsize=256)
-def _counted(numbers: tuple[tuple[str, int], ...]) -> tuple[tuple[OutColumn, ...], pa.Table]:
-    """The columns and the row of some counts; the same few are asked for again and again."""
+def _counted(
+    numbers: tuple[tuple[str, int], ...],
+) -> tuple[tuple[OutColumn, ...], pa.Table, int]:
+    """The columns, the row and the sum of some counts; the same few are asked for again."""
     names = [f"number of {name.replace('_', ' ')}" for name, _ in numbers]
     columns = tuple(OutColumn(name, SqlType.parse("INT"), nullable=False) for name in names)
     cells = {name: pa.array([n], pa.int64()) for name, (_, n) in zip(names, numbers, strict=True)}
-    return columns, pa.table(cells)
+    written = sum(n for name, n in numbers if name != "multi_joined_rows_updated")
+    return columns, pa.table(cells), written

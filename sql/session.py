@@ -8,8 +8,7 @@ may share a session: its lock lets one statement run at a time.
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import WeakSet
 
 import pyarrow as pa
@@ -32,13 +31,14 @@ from headwater.sql.translate import translated
 # So much of a statement's text is kept beside its commit.
 _KEPT_TEXT: Final = 4096
 _CONTROL: Final = (Begin, Commit, Rollback)
+# Iterators over what is in memory.
+_AT_HAND: Final = frozenset({type(iter(())), type(iter([]))})
 
 
 Work = Callable[[Context], Result]
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(NamedTuple):
     """One statement to be run: what it is, what was sent with it, and how it is told to stop."""
 
     statement: Statement
@@ -122,9 +122,10 @@ class SqlSession:
             running = self._running = Running(self._seconds())
             running.start()
             try:
-                if self._tx is None:
-                    return retry(lambda: self._alone(_Task(statement, binds, work, running)))
-                return self._within(self._tx, _Task(statement, binds, work, running))
+                task = _Task(statement, binds, work, running)
+                if self._tx is not None:
+                    return self._within(self._tx, task)
+                return retry(lambda: self._alone(task))
             except Exception as error:
                 if running.stopped:
                     raise running.error() from error
@@ -178,12 +179,15 @@ class SqlSession:
         )
         result = task.work(context)
         result.query_id = self.query_id
-        result.notices = [*task.statement.notices, *context.notices, *result.notices]
+        if task.statement.notices or context.notices:
+            result.notices = [*task.statement.notices, *context.notices, *result.notices]
         self._keep_open(result, tx, task.running)
         return result
 
     def _keep_open(self, result: Result, tx: Transaction, running: Running) -> None:
         """Rows that all lie there already are taken; of others the rest stays to be read."""
+        if type(result.batches) in _AT_HAND:
+            return
         first = next(result.batches, None)
         second = None if first is None else next(result.batches, None)
         begun = [part for part in (first, second) if part is not None]

@@ -5,7 +5,7 @@ What a text says is worked out once and kept with its statement; an execution on
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -13,10 +13,11 @@ from sqlglot import exp
 
 from headwater.log_store.catalog import TableObject
 from headwater.producer.errors import NotFound
-from headwater.producer.values import complete_rows
+from headwater.producer.values import complete_row, complete_rows
 from headwater.schemas.errors import ValueRefused
+from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import JSON_KINDS
-from headwater.sql.cells import Cell, Default, Json, cell
+from headwater.sql.cells import Bind, Cell, Default, Json, cell
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.names import table_named
@@ -32,6 +33,23 @@ class Values:
     columns: tuple[str, ...] | None
     rows: tuple[tuple[Cell, ...], ...]
     overwrite: bool
+    # Where the columns stand, in the schema that was met last.
+    _met: "list[tuple[TableSchema, list[int]]]" = field(
+        default_factory=list[tuple[TableSchema, list[int]]], compare=False
+    )
+
+    @property
+    def only(self) -> tuple[Cell, ...] | None:
+        """The cells of the only row; None of several."""
+        return self.rows[0] if len(self.rows) == 1 else None
+
+    def positions(self, of: TableObject) -> list[int]:
+        """Where the columns stand; see `positions_of`."""
+        if self._met and self._met[0][0] is of.schema:
+            return self._met[0][1]
+        found = positions_of(of, self.columns)
+        self._met[:] = [(of.schema, found)]
+        return found
 
 
 # Of each statement what it says, None where it needs a query.
@@ -131,7 +149,13 @@ def insert_values(context: Context, values: Values) -> Result:
     """
     tx = context.tx
     of = table_named(tx.catalog, context.state, values.table)
-    positions = positions_of(of, values.columns)
+    positions = values.positions(of)
+    if values.only is not None and not values.overwrite and len(values.only) == len(positions):
+        row = row_of(context, of, positions, values.only)
+        try:
+            return counts("INSERT", rows_inserted=tx.insert(of, (complete_row(tx, of, row),)))
+        except ValueRefused as refused:
+            raise refused.in_table(of.name) from None
     rows: list[dict[int, object]] = []
     for number, cells in enumerate(values.rows):
         if len(cells) != len(positions):
@@ -150,9 +174,11 @@ def row_of(
     """The values of one row by column position; DEFAULT ones are left out."""
     row: dict[int, object] = {}
     for at, one in zip(positions, cells, strict=True):
-        if isinstance(one, Default):
+        if type(one) is Bind:
+            row[at] = one(context)
+        elif isinstance(one, Default):
             continue
-        if isinstance(one, Json):
+        elif isinstance(one, Json):
             row[at] = _parsed(of, at, one.text(context))
         else:
             row[at] = one(context)
