@@ -187,22 +187,31 @@ class Admin:
                 if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise_fault(f"remove topic {name}", error)
 
-    def ends(self, names: Iterable[str]) -> dict[str, int]:
-        """The offset behind the last record of each topic, open transactions included."""
-        return self._offsets(names, _LATEST)
+    def ends(self, names: Iterable[str], *, committed: bool = False) -> dict[str, int]:
+        """The offset behind the last record of each topic, open transactions included.
+
+        With `committed`: behind the last one that can be read as committed.
+        """
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        return self._offsets(names, _LATEST, level)
 
     def starts(self, names: Iterable[str]) -> dict[str, int]:
         """The offset of the first record that each topic still has."""
         return self._offsets(names, _EARLIEST)
 
-    def _offsets(self, names: Iterable[str], which: OffsetSpec) -> dict[str, int]:
+    def _offsets(
+        self,
+        names: Iterable[str],
+        which: OffsetSpec,
+        level: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[str, int]:
         asked = {TopicPartition(name, 0): which for name in names}
-        return self._patiently(lambda: self._ask_offsets(asked)) if asked else {}
+        return self._patiently(lambda: self._ask_offsets(asked, level)) if asked else {}
 
-    def _ask_offsets(self, asked: dict[TopicPartition, OffsetSpec]) -> dict[str, int]:
-        futures = self._client.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_S
-        )
+    def _ask_offsets(
+        self, asked: dict[TopicPartition, OffsetSpec], level: IsolationLevel
+    ) -> dict[str, int]:
+        futures = self._client.list_offsets(asked, isolation_level=level, request_timeout=TIMEOUT_S)
         return {
             place.topic: self._done(f"ask where {place.topic} ends", future).offset
             for place, future in futures.items()

@@ -58,6 +58,8 @@ SECRET: Final = frozenset(
         "ssl.key.password",
     }
 )
+# A record under this header repeats another one, and belongs to no commit: see kafka_settle.
+SETTLED: Final = "headwater.settled"
 _GENERATION: Final = struct.Struct("=i")
 _PATIENCE_S: Final = 0.05
 _LATE: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE})
@@ -345,10 +347,12 @@ class TopicReader:
     `wait_ms`: how long a broker holds a request for which there is nothing yet, before it says so.
     """
 
-    def __init__(self, cluster: Cluster, name: str, wait_ms: int = 10) -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, wait_ms: int = 10, *, committed: bool = True
+    ) -> None:
         config = cluster.config() | {
             "group.id": name,
-            "isolation.level": "read_committed",
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",

@@ -13,7 +13,7 @@ from confluent_kafka import Message
 
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import LogDamaged, StoreUnavailable
-from headwater.log_store.kafka_client import TopicReader
+from headwater.log_store.kafka_client import SETTLED, TopicReader
 from headwater.log_store.kafka_end import HEADER, End, commit_id_in, read_header
 from headwater.log_store.kafka_records import Names, place_in
 
@@ -102,6 +102,9 @@ class CommitFeed:
         commits: list[CommitRecords] = []
         total = 0
         while ends:
+            if _repeats(ends[0]):
+                self.offsets[self._names.transaction] = _offset(ends.popleft()) + 1
+                continue
             end = self._end(ends[0])
             records = sum(table.records for table in end.tables)
             if commits and total + records > ROUND:
@@ -144,7 +147,7 @@ class CommitFeed:
         while len(found) < count:
             (message,) = self._take(topic, 1)
             place = place_in(message.key() or b"")
-            if place is None:
+            if place is None or _repeats(message):
                 self.others.append((message.key() or b"", message.value() or b""))
                 continue
             if place != (sequence, len(found)):
@@ -153,6 +156,9 @@ class CommitFeed:
         return found
 
     def _pieces(self, topic: str, count: int) -> Iterator[Piece]:
+        # What repeats another record stands between two commits, never inside one.
+        while count and _repeats(self._first(topic)):
+            self._take(topic, 1)
         while count:
             messages = self._take(topic, min(count, ROUND))
             count -= len(messages)
@@ -167,6 +173,17 @@ class CommitFeed:
 
     def _take(self, topic: str, count: int) -> list[Message]:
         """The next records of a topic, which are known to be there."""
+        held = self._await(topic, count)
+        taken = [held.popleft() for _ in range(count)]
+        self.offsets[topic] = _offset(taken[-1]) + 1
+        return taken
+
+    def _first(self, topic: str) -> Message:
+        """The next record of a topic, which stays there."""
+        return self._await(topic, 1)[0]
+
+    def _await(self, topic: str, count: int) -> deque[Message]:
+        """What is held of a topic, once there are so many."""
         if topic not in self._held:
             self._add(topic)
         held = self._held[topic]
@@ -182,9 +199,7 @@ class CommitFeed:
                     f"topic {topic} does not give {count - len(held)} records of a commit: an open "
                     "transaction of another producer may hold it up"
                 )
-        taken = [held.popleft() for _ in range(count)]
-        self.offsets[topic] = _offset(taken[-1]) + 1
-        return taken
+        return held
 
     def _pump(self, timeout_s: float) -> int:
         """Read on; what comes is held until its commit asks for it."""
@@ -198,6 +213,11 @@ class CommitFeed:
                 self._reader.pause(ahead)
                 self._paused.update(ahead)
         return len(messages)
+
+
+def _repeats(message: Message) -> bool:
+    headers = cast(list[tuple[str, bytes]] | None, message.headers())
+    return headers is not None and headers[0][0] == SETTLED
 
 
 def _offset(message: Message) -> int:

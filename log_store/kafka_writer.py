@@ -53,6 +53,7 @@ from headwater.log_store.kafka_records import (
     read_writer,
     writer_record,
 )
+from headwater.log_store.kafka_settle import settle, stuck_topics
 from headwater.log_store.kafka_topics import PrefixTopics, ReplicaMismatch
 from headwater.log_store.kafka_transaction import OpenTransaction, Stopped, persist
 from headwater.log_store.rocks_store import Store
@@ -109,6 +110,7 @@ class PrefixWriter:
         self.topics.open(create=self._options.create)
         self._check_replica()
         self._fence(deadline)
+        self._settle(deadline)
         intents = self._restore(deadline)
         self._read_tails(intents)
         self.topics.settle(intents, self._live.catalog)
@@ -149,6 +151,12 @@ class PrefixWriter:
                 continue
             self._producer = producer
             return
+
+    def _settle(self, deadline: float) -> None:
+        """Make topics readable whose last markers were lost with a broker."""
+        stuck = stuck_topics(self.admin, self.admin.prefixed(f"{self._names.prefix}."))
+        if stuck:
+            settle(self._cluster, self._ready(), stuck, self._names.prefix, deadline)
 
     def _restore(self, deadline: float) -> list[Intent]:
         """Apply what the replica lacks; returns the intents that were passed."""
@@ -343,8 +351,9 @@ class PrefixWriter:
             try:
                 self._check_epoch()
                 self._fence(deadline)
+                self._settle(deadline)
                 self._restore(deadline)
-            except (BrokerError, TopicMissing, StoreUnavailable) as error:
+            except (BrokerError, TopicMissing, StoreUnavailable, Stopped) as error:
                 # Brokers that have just come back may not know their topics yet.
                 self.lose()
                 if time.monotonic() > deadline:

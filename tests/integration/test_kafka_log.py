@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,9 @@ import headwater
 from headwater.log_store import failpoints
 from headwater.log_store.errors import Fenced, FormatNotKnown, StoreUnavailable, WriteConflict
 from headwater.log_store.kafka import KafkaLog
+from headwater.log_store.kafka_admin import Admin
+from headwater.log_store.kafka_client import ProducerSettings, TransactionalProducer
+from headwater.log_store.kafka_settle import settle, stuck_topics
 from headwater.log_store.kafka_topics import PrefixMissing, ReplicaMismatch
 from headwater.log_store.records import Move
 
@@ -163,6 +167,7 @@ def test_a_prefix_is_made_only_where_that_is_wanted(
 def test_a_topic_that_is_somebody_elses_is_not_taken(log: KafkaLog) -> None:
     taken = f"{log.name}.public.orders"
     create_topic(log.cluster.brokers, taken)
+    assert taken in Admin(log.cluster).await_topics([taken])
     assert not log.topic_is_free(taken)
     assert log.topic_is_free(f"{taken}.2")
     with pytest.raises(WriteConflict, match=taken):
@@ -293,3 +298,24 @@ def test_a_long_history_is_rebuilt_without_a_log_and_begun_anew_if_cut_off(
     log.close()
     assert_topics_give(tmp_path / "one", kafka.bootstrap, prefix)
     assert_topics_give(other, kafka.bootstrap, prefix)
+
+
+def test_records_that_settle_lost_markers_belong_to_no_commit(
+    kafka: Broker, prefix: str, tmp_path: Path
+) -> None:
+    """As after a broker was killed; on one that lost nothing, which shows that nobody is misled."""
+    log = open_kafka(tmp_path / "one", kafka.bootstrap, prefix)
+    table = make_table(log)
+    write(log, table, insert(table, 1, (1, "a")))
+    log.close()
+    names = [table.topic, *(f"{prefix}.{part}" for part in ("transaction", "catalog", "audit"))]
+    admin = Admin(log.cluster)
+    assert stuck_topics(admin, names) == {}
+    producer = TransactionalProducer(log.cluster, ProducerSettings(transactional_id=prefix))
+    producer.open(30)
+    settle(log.cluster, producer, admin.ends(names), prefix, time.monotonic() + 30)
+    assert committed(kafka.bootstrap, table.topic)[0] == committed(kafka.bootstrap, table.topic)[1]
+    log = open_kafka(tmp_path / "one", kafka.bootstrap, prefix)
+    write(log, table, update(table, 1, (1, "a"), (1, "b"), seen=1))
+    make_table(log, "another")
+    assert_rebuilt_from_topics(log)
