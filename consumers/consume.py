@@ -97,6 +97,7 @@ def consume_for(
         WatermarksDiffer: they stand at different places; names them.
     """
     stream = tx.catalog.stream(stream.id)
+    readers = [_known(stream, reader) for reader in readers]
     found, window = _fixed(tx, stream, readers, bounds)
     consumers = tuple(
         _stage(tx, stream, consumer, reader, (window, bounds))
@@ -109,7 +110,18 @@ def window_for(
     tx: Transaction, stream: StreamObject, readers: Sequence[Reader], bounds: Bounds = UNBOUNDED
 ) -> Window:
     """The window that `consume_for` would consume now, with the same errors; stages nothing."""
-    return _fixed(tx, tx.catalog.stream(stream.id), readers, bounds)[1]
+    stream = tx.catalog.stream(stream.id)
+    return _fixed(tx, stream, [_known(stream, reader) for reader in readers], bounds)[1]
+
+
+def _known(stream: StreamObject, reader: Reader) -> Reader:
+    """Whom the store can know: a TEMPORARY table, gone with its session, is nobody's watermark."""
+    if not isinstance(reader, TableObject) or reader.id > 0:
+        return reader
+    if stream.sharing is Sharing.INDEPENDENT:
+        why = "is TEMPORARY and keeps no watermark: read FROM the stream with CONSUMER and a name"
+        raise ConsumerRefused(stream.name, reader.name, why)
+    return None
 
 
 def _fixed(

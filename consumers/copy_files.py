@@ -13,7 +13,7 @@ and the files below the watermark hold every consumed window once.
 
 import fcntl
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +190,10 @@ class CopyDirectory:
         while (path := self.path / file_name(parts, ending, number)).exists():
             number += 1
         return path
+
+    def save(self) -> Callable[[], None]:
+        """Nothing to undo before the end: files of undone windows are removed then."""
+        return lambda: None
 
     def end(self, outcome: Outcome) -> None:
         """Let go of the directory; files that do not count are removed, if that is known."""

@@ -26,6 +26,10 @@ Outcome = Literal["committed", "nothing", "unknown"]
 class Held(Protocol):
     """Something beside the log that a transaction holds until it ends: a lock, files, rows."""
 
+    def save(self) -> Callable[[], None]:
+        """What undoes whatever comes after this: a failed statement takes back its own part."""
+        ...
+
     def end(self, outcome: Outcome) -> None:
         """The transaction is over: it committed, wrote nothing, or nobody knows. Never raises."""
         ...
@@ -88,11 +92,14 @@ class Staged:
         # A failed statement keeps its number: its id has been told to somebody.
         self._texts.append(text)
         saved, self._marks = self._intents.save(), {}
+        undo_held = [held.save() for held in self._held.values()] if self._held else ()
         try:
             yield f"{self.commit_id}:{len(self._texts)}"
         except BaseException:
             self._undo(self._marks)
             self._intents.restore(saved)
+            for undo in undo_held:
+                undo()
             raise
         finally:
             for table in self._marks:
@@ -113,7 +120,8 @@ class Staged:
         for table, mark in marks.items():
             self._overlays[table].undo(mark)
         # Those without writes may show tables as the undone statement had altered them.
-        for table in [at for at, overlay in self._overlays.items() if not overlay.count]:
+        untouched = [at for at, one in self._overlays.items() if not one.count and at > 0]
+        for table in untouched:
             self._overlays.pop(table).spool.close()
 
     def stage_catalog(self, *events: CatalogEvent) -> None:
@@ -155,7 +163,7 @@ class Staged:
 
     def written_tables(self) -> list[int]:
         """Ids of the tables whose rows this transaction has changed so far, rising."""
-        return sorted(table for table, overlay in self._overlays.items() if overlay.count)
+        return sorted(at for at, one in self._overlays.items() if one.count and at > 0)
 
     def commit(self, result: str = "") -> Committed:
         """Commit everything at once; a transaction that changed nothing writes nothing.
@@ -173,7 +181,7 @@ class Staged:
             raise TransactionClosed
         intents = self._intents
         outcome: Outcome = "nothing"
-        tables = {at: one.changes() for at, one in self._overlays.items() if one.count}
+        tables = {at: one.changes() for at, one in self._overlays.items() if one.count and at > 0}
         try:
             if not (tables or intents or self.idempotency is not None):
                 outcome = "committed"
@@ -222,6 +230,15 @@ class Staged:
             for move in self._intents.moves
         ]
 
+    def adopt(self, overlay: Overlay) -> None:
+        """Let a TEMPORARY table, whose id is below 0, be read and written; it is not committed."""
+        self._overlays[overlay.table.id] = overlay
+
+    def disown(self, table: int) -> None:
+        """Forget a TEMPORARY table."""
+        self._overlays.pop(table, None)
+        (self._marks or {}).pop(table, None)
+
     def _read(self, table: TableObject) -> Overlay:
         if self._closed:
             raise TransactionClosed
@@ -248,8 +265,9 @@ class Staged:
 
     def _close(self, outcome: Outcome) -> None:
         self._closed = True
-        for overlay in self._overlays.values():
-            overlay.spool.close()
+        for at, overlay in self._overlays.items():
+            if at > 0:
+                overlay.spool.close()
         for held in self._held.values():
             held.end(outcome)
         self.view.close()

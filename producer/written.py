@@ -5,7 +5,7 @@ entry is always newer than every run, and a later run newer than an earlier one:
 the entries that it covers. An undo journal is kept only while a statement is open.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -165,6 +165,9 @@ class Written:
         """What to go back to if the statement that begins now fails."""
         self._journaling = True
         self._rows_were, self._keys_were = [], []
+        return self._mark()
+
+    def _mark(self) -> Mark:
         return Mark(
             self.spool.mark(),
             self.rows,
@@ -176,6 +179,10 @@ class Written:
             dict(self.autos),
             self.next_row_id,
         )
+
+    def frozen(self) -> Mark:
+        """What to go back to after any number of statements; copies what `mark` does not."""
+        return replace(self._mark(), rows=dict(self.rows), keys=dict(self.keys))
 
     def undo(self, mark: Mark) -> None:
         """Forget everything since the mark."""
