@@ -23,6 +23,7 @@ MODULES = (
     "has_data",
     "reopen",
     "memory",
+    "sql_select",
 )
 
 _PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"

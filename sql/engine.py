@@ -90,9 +90,9 @@ class Engine:
     """The DuckDB instance of one store. Any number of threads, a `Reader` each at a time."""
 
     def __init__(self, limits: Limits) -> None:
-        self._directory = tempfile.mkdtemp(prefix="headwater-sql-")
-        self._tidy = weakref.finalize(self, shutil.rmtree, self._directory, True)
-        self._root = _connect(limits, self._directory)
+        self.directory = tempfile.mkdtemp(prefix="headwater-sql-")
+        self._tidy = weakref.finalize(self, shutil.rmtree, self.directory, True)
+        self._root = _connect(limits, self.directory)
         self._idle: list[Reader] = []
         self._lock = threading.Lock()
         self._kept_bytes = limits.memory_bytes // 8
