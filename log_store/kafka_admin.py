@@ -39,6 +39,9 @@ _HEARSAY: Final = frozenset(
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
     }
 )
 
@@ -249,6 +252,13 @@ class Admin:
             return sorted(self._client.list_topics(timeout=TIMEOUT_S).brokers)
         except KafkaException as error:
             raise_fault("list the brokers", error)
+
+    def meet_coordinator(self, group: str, topic: str) -> None:
+        """Wait until the cluster can say where a group stands: a new one must first make room for it.
+
+        A producer that asks before that may wait for ever; see `TransactionalProducer.offset`.
+        """
+        self._patiently(lambda: self.group_offset(group, topic))
 
     def group_offset(self, group: str, topic: str) -> Position | None:
         """Where a group stands in a topic; None if it has no offset there."""

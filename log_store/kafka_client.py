@@ -62,6 +62,9 @@ SECRET: Final = frozenset(
 SETTLED: Final = "headwater.settled"
 _GENERATION: Final = struct.Struct("=i")
 _PATIENCE_S: Final = 0.05
+# How long a group's coordinator may take to answer before the call is given up.
+_COORDINATOR_S: Final = 10.0
+_GRACE_S: Final = 1.0
 _LATE: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE})
 
 
@@ -267,12 +270,31 @@ class TransactionalProducer:
             return
 
     def offset(self, group: str, position: Position, timeout_s: float) -> None:
-        """Let the transaction move a group's committed offset."""
+        """Let the transaction move a group's committed offset.
+
+        The driver may wait for the group's coordinator for ever, whatever its timeout says
+        (confluentinc/librdkafka#5456). So the call has a thread of its own, and one that does not
+        come back leaves a producer that can only be destroyed: the fault is fatal.
+        """
         place = TopicPartition(position.topic, 0, position.offset, position.metadata)
-        try:
-            self._producer.send_offsets_to_transaction([place], _group(group), timeout_s)
-        except KafkaException as error:
-            self._raise(Step.OFFSETS, error)
+        met: list[KafkaException] = []
+        producer = self._producer
+
+        def call() -> None:
+            try:
+                producer.send_offsets_to_transaction([place], _group(group), timeout_s)
+            except KafkaException as error:
+                met.append(error)
+
+        thread = threading.Thread(target=call, name="headwater-kafka-offset", daemon=True)
+        thread.start()
+        thread.join(min(timeout_s + _GRACE_S, _COORDINATOR_S))
+        if thread.is_alive():
+            fault = BrokerFault(KafkaError._TIMED_OUT, fatal=True)
+            text = f"the coordinator of group {group} does not answer"
+            raise BrokerError(Step.OFFSETS.value, fault, text)
+        if met:
+            self._raise(Step.OFFSETS, met[0])
 
     def commit(self, timeout_s: float) -> None:
         """End the transaction; on return it is committed, and every offset was told."""

@@ -108,6 +108,7 @@ class PrefixWriter:
         deadline = time.monotonic() + self._options.timeout_s
         self._limits = _limits(self.admin.broker_settings())
         self.topics.open(create=self._options.create)
+        self.admin.meet_coordinator(f"{self._names.prefix}.writer", self._names.state)
         self._check_replica()
         self._fence(deadline)
         self._settle(deadline)
