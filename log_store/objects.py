@@ -63,7 +63,8 @@ class TableObject:
     """A table. `generations` are its schemas in order, the last one is current.
 
     `topic` is where its events go, fixed at creation. `seeds` are watermarks that a clone stores
-    for streams whose consumer its original was: stream id -> (watermark).
+    for streams whose consumer its original was: stream id -> (watermark). `adopted` says, as JSON,
+    which foreign topic its rows come from; such a table is written by its topic alone.
     """
 
     kind: ClassVar[str] = "table"
@@ -80,6 +81,7 @@ class TableObject:
     retention_s: int | None = None
     comment: str = ""
     seeds: Mapping[int, int] = field(default_factory=dict[int, int])
+    adopted: str = ""
 
     @property
     def schema(self) -> TableSchema:

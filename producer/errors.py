@@ -9,6 +9,7 @@ ProducerError
   NameTaken           a live object has the name                 choose another, or OR REPLACE
   NameInvalid         the text is no name                        quote it, or choose another
   AlterAfterWrite     DDL on a table this transaction changed    commit first
+  TableReadOnly       a foreign topic writes this table alone    write to its source
   NotEmpty            a schema with objects in it                drop them first
   ParameterInvalid    a parameter cannot have that value         send one that it can
   SourceUnreadable    a file or frame cannot be loaded           mend it
@@ -121,6 +122,19 @@ class AlterAfterWrite(ProducerError):
             f"table {table} has changes of this transaction: commit them before altering it"
         )
         self.table = table
+
+
+class TableReadOnly(ProducerError):
+    """DML on a table that a foreign topic writes. The statement did nothing."""
+
+    code = "E_TABLE_READ_ONLY"
+
+    def __init__(self, table: str, topic: str) -> None:
+        super().__init__(
+            f"table {table} is adopted from topic {topic}, which alone writes it: "
+            "change the rows at their source, or copy them into a table of your own"
+        )
+        self.table, self.topic = table, topic
 
 
 class NotEmpty(ProducerError):

@@ -5,6 +5,7 @@ alone decides whether somebody else was first. A failed statement undoes itself 
 transaction open; an unfinished transaction leaves nothing.
 """
 
+import json
 import os
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,12 @@ from headwater.log_store.catalog import Catalog, CatalogEvent, TableObject
 from headwater.log_store.errors import OutcomeUnknown
 from headwater.log_store.port import Batch, Log, View
 from headwater.log_store.records import Committed, Idempotency, Move
-from headwater.producer.errors import AlterAfterWrite, NotFound, TransactionClosed
+from headwater.producer.errors import (
+    AlterAfterWrite,
+    NotFound,
+    TableReadOnly,
+    TransactionClosed,
+)
 from headwater.producer.intents import Intents
 from headwater.producer.overlay import Overlay
 from headwater.producer.written import Mark
@@ -36,6 +42,11 @@ class Held(Protocol):
 
 
 _HeldT = TypeVar("_HeldT", bound=Held)
+
+
+def topic_of(table: TableObject) -> str:
+    """The foreign topic that an adopted table's rows come from."""
+    return str(json.loads(table.adopted)["topic"])
 
 
 class Staged:
@@ -59,6 +70,8 @@ class Staged:
         # The overlays as they were before the open statement; None when no statement is open.
         self._marks: dict[int, Mark] | None = None
         self._held: dict[Hashable, Held] = {}
+        # The adopted table that this transaction may write, being its topic's own.
+        self.adopting: int | None = None
         self._closed = False
 
     @property
@@ -254,6 +267,8 @@ class Staged:
     def _write(self, table: TableObject) -> Overlay:
         overlay = self._read(table)
         if not overlay.count:
+            if overlay.table.adopted and self.adopting != table.id:
+                raise TableReadOnly(overlay.table.name, topic_of(overlay.table))
             self._intents.depend_on("table", table.id)
         if self._marks is not None and table.id not in self._marks:
             self._marks[table.id] = overlay.mark()

@@ -29,6 +29,8 @@ class ForeignReader:
             ForeignColumn(name, type_, True, declared_convert(type_))
             for name, type_ in (declared or {}).items()
         )
+        self.met: dict[str, ForeignColumn] = {column.name: column for column in self._declared}
+        """Every column of the rows read so far, by name, as it was last declared."""
         # The columns of a schema, worked out once for each that is met.
         self._columns: dict[object, tuple[ForeignColumn, ...]] = {}
 
@@ -54,6 +56,8 @@ class ForeignReader:
             return None
         envelope, columns = self._envelope(value)
         by_name = {column.name: column for column in columns}
+        if self.met.keys() != by_name.keys():
+            self.met |= by_name
         op = envelope.get("op")
         if op == "m":
             return None
