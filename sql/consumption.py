@@ -4,11 +4,11 @@ Every reference counts, used or pruned. The consumer is each target, or the one 
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from sqlglot import exp
 
-from headwater.consumers.consume import Reader, consume_for
+from headwater.consumers.consume import Consumption, Reader, consume_for
+from headwater.consumers.registration import Directory
 from headwater.consumers.windows import Bounds, Window
 from headwater.log_store.catalog import Capture, Sharing, StreamObject, TableObject
 from headwater.sql.context import Context
@@ -23,6 +23,7 @@ class Consumed:
         self._windows: dict[tuple[int, str | None], Window] = {}
         # Streams whose capture may show a row of their table more than once.
         self.repeating: list[str] = []
+        self.steps: list[Consumption] = []
 
     def add(self, stream: StreamObject, reading: Reading, window: Window) -> None:
         """A stream is read here in this way."""
@@ -35,10 +36,11 @@ class Consumed:
         return self._windows[stream.id, reading.consumer]
 
 
-NOBODY: Final[tuple[TableObject, ...]] = ()
+# What the effect of a statement goes into.
+Target = TableObject | Directory
 
 
-def consumed(context: Context, tree: exp.Expr, targets: Sequence[TableObject]) -> Consumed:
+def consumed(context: Context, tree: exp.Expr, targets: Sequence[Target]) -> Consumed:
     """Consume the window of every stream in a tree for the targets of its statement.
 
     Raises:
@@ -52,13 +54,15 @@ def consumed(context: Context, tree: exp.Expr, targets: Sequence[TableObject]) -
         slot = (use.stream.id, use.reading.consumer, bounds)
         if slot not in done:
             readers = readers_of(context, use.stream, use.reading, targets)
-            done[slot] = consume_for(context.tx, use.stream, readers, bounds).window
+            step = consume_for(context.tx, use.stream, readers, bounds)
+            found.steps.append(step)
+            done[slot] = step.window
         found.add(use.stream, use.reading, done[slot])
     return found
 
 
 def readers_of(
-    context: Context, stream: StreamObject, reading: Reading, targets: Sequence[TableObject]
+    context: Context, stream: StreamObject, reading: Reading, targets: Sequence[Target]
 ) -> list[Reader]:
     """Who consumes a stream by a reference in a statement with these targets."""
     if reading.consumer is not None:

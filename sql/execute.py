@@ -6,7 +6,7 @@ from typing import Final, TypeVar, cast
 
 from sqlglot import exp
 
-from headwater.sql import copy_in, delete, insert, insert_all, merge, query, update
+from headwater.sql import copy_in, copy_out, delete, insert, insert_all, merge, query, update
 from headwater.sql.catalog_runners import RUNNERS
 from headwater.sql.context import Context
 from headwater.sql.ctas import create_table_as
@@ -16,6 +16,7 @@ from headwater.sql.results import Result
 from headwater.sql.statements import (
     AlterSession,
     CopyInto,
+    CopyOut,
     CreateTable,
     Delete,
     Describe,
@@ -56,6 +57,7 @@ _RUNNERS: Final[dict[type, _Runner]] = RUNNERS | dict(
     (
         _runs(Insert, insert.run),
         _runs(CopyInto, copy_in.run),
+        _runs(CopyOut, copy_out.run),
         _runs(InsertAll, insert_all.run),
         _runs(Update, update.run),
         _runs(Delete, delete.run),

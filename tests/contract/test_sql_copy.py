@@ -158,3 +158,45 @@ def test_a_file_that_is_none_of_its_kind_is_named(sql: Sql, files: Path) -> None
     assert "a.parquet" in str(sql.refused(f"COPY INTO sales FROM '{files}/a.parquet'"))
     assert "line 2" in str(sql.refused(f"COPY INTO sales FROM '{files}/a.json'"))
     assert "no such file" in str(sql.refused(f"COPY INTO sales FROM '{files}/nix'"))
+
+
+# COPY INTO a place.
+
+
+def test_a_query_is_written_into_a_file_and_loads_again(sql: Sql, files: Path) -> None:
+    sql.run("INSERT INTO sales VALUES (1, 'a,\"b', 1.5), (2, NULL, NULL), (3, '', 0)")
+    for name in ("x.csv", "x.csv.gz", "x.parquet", "x.ndjson"):
+        place = f"{files}/{name}"
+        assert sql.count(f"COPY INTO '{place}' FROM (SELECT * FROM sales)") == 3
+        sql.run("CREATE OR REPLACE TABLE again (id INT, what VARCHAR, amount NUMBER(10,2))")
+        assert sql.count(f"COPY INTO again FROM '{place}'") == 3
+        assert sql.rows("SELECT * FROM again ORDER BY id") == sales(sql)
+    error = sql.refused(f"COPY INTO '{files}/x.csv' FROM sales")
+    assert "OVERWRITE" in str(error)
+    assert sql.count(f"COPY INTO '{files}/x.csv' FROM sales OVERWRITE = TRUE HEADER = TRUE") == 3
+
+
+def test_a_directory_consumes_a_stream_into_files_named_after_windows(
+    sql: Sql, files: Path
+) -> None:
+    sql.run("CREATE STREAM s ON TABLE sales")
+    sql.run("INSERT INTO sales VALUES (1, 'a', 1)")
+    sql.run("INSERT INTO sales VALUES (2, 'b', 2)")
+    copy = f"COPY INTO '{files}' FROM (SELECT id, METADATA$ACTION AS what FROM s)"
+    assert sql.count(copy) == 2
+    assert sql.count(copy) == 0
+    sql.run("BEGIN; DELETE FROM sales WHERE id = 1; COMMIT")
+    sql.run("BEGIN")
+    assert sql.count(copy) == 1
+    sql.run("ROLLBACK")
+    assert sql.count(copy) == 1
+    names = sorted(path.name for path in files.glob("*.parquet"))
+    assert names == ["s_v1-v2.parquet", "s_v3-v3.parquet"]
+
+
+def test_copying_out_stays_within_the_folders_that_are_allowed(log: Log, tmp_path: Path) -> None:
+    sql = Sql(log, SqlStore(log, locations=()))
+    sql.run("CREATE TABLE t (id INT)")
+    error = sql.refused(f"COPY INTO '{tmp_path}/x.csv' FROM t")
+    assert error.code == "E_COPY_LOCATION"
+    assert not (tmp_path / "x.csv").exists()
