@@ -8,13 +8,14 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol, cast
 
 import duckdb
 import pyarrow as pa
 
 from headwater.log_store.port import Log
+from headwater.log_store.snapshots import Snapshot
 from headwater.sql.context import Limits
 
 _IDLE: Final = 8
@@ -51,17 +52,18 @@ class Reader:
     def __init__(self, cursor: Cursor, kept_bytes: int) -> None:
         self.cursor, self._kept_bytes = cursor, kept_bytes
         # Registered snapshots by name, least recently used first; `held` keeps their memory.
-        self._held: dict[str, tuple[object, int]] = {}
+        self._held: dict[str, tuple[Snapshot, int]] = {}
 
-    def show(self, name: str, owner: object, data: pa.Table, nbytes: int) -> None:
-        """Let the name stand for a table that is kept for the next statement too.
+    def show(self, name: str, owner: Snapshot, make: Callable[[], pa.Table]) -> None:
+        """Let the name stand for a snapshot's rows, kept for the next statement too.
 
-        `owner` is what the table shows: the same object again costs nothing.
+        The same snapshot again costs nothing.
         """
         known = self._held.pop(name, None)
         if known is None or known[0] is not owner:
-            self.cursor.register(name, data)
-        self._held[name] = (owner, nbytes)
+            self.cursor.register(name, make())
+            known = (owner, owner.nbytes)
+        self._held[name] = known
 
     def lend(self, name: str, data: pa.Table | pa.RecordBatchReader) -> None:
         """Let the name stand for rows until `take_back`."""

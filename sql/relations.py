@@ -154,7 +154,13 @@ def _table(binder: Binder, table: exp.Table, one: TableObject) -> tuple[str, Rel
     row_ids = bool(table.meta.get(ROW_IDS))
     version = _version(binder, table, one)
     key = ("table", one.id, row_ids, None if version is None else id(table))
-    source = _source(binder, key, lambda name: TableSource(name, one.id, version, row_ids))
+    # Every query calls a table's rows alike, so that they are registered once.
+    called = f"t{one.id}{'r' if row_ids else ''}"
+    source = _source(
+        binder,
+        key,
+        lambda name: TableSource(called if version is None else name, one.id, version, row_ids),
+    )
     alias = binder.fresh("r")
     columns = [
         base_column(source, alias, at, c.name, c.type, nullable=c.nullable)

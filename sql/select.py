@@ -27,7 +27,7 @@ from headwater.sql.plans import Plan, plan_of
 from headwater.sql.point import select_by_key
 from headwater.sql.results import OutColumn
 from headwater.sql.shapes import shaped
-from headwater.sql.sources import AnySource, TableSource, Windows
+from headwater.sql.sources import AnySource, Kept, TableSource, Windows
 from headwater.sql.statements import Reading
 from headwater.sql.typing_duck import VARCHAR
 from headwater.sql.uses import StreamUse, stream_uses
@@ -131,11 +131,17 @@ class Run:
         self._engine = engine_of(context.store.log, context.store.limits)
         self.reader = self._engine.take()
         self._lent: list[str] = []
+        self._over = False
+
+    def _stop(self) -> None:
+        # A reader that has been given back may run another's statement.
+        if not self._over:
+            self.reader.cursor.interrupt()
 
     def rows(self, windows: Windows) -> Iterator[pa.Table]:
         """The rows as DuckDB gives them; small results are fetched before this returns."""
         try:
-            self.context.on_cancel(self.reader.cursor.interrupt)
+            self.context.on_cancel(self._stop)
             for source in self.plan.sources:
                 self._register(source, windows)
             self.context.check()
@@ -150,8 +156,8 @@ class Run:
 
     def _register(self, source: AnySource, windows: Windows) -> None:
         loaded = source.load(self.context, windows)
-        if loaded.owner is not None and isinstance(loaded.data, pa.Table):
-            self.reader.show(source.name, loaded.owner, loaded.data, loaded.nbytes)
+        if isinstance(loaded, Kept):
+            self.reader.show(source.name, loaded.owner, loaded.make)
         else:
             self.reader.lend(source.name, loaded.data)
             self._lent.append(source.name)
@@ -176,6 +182,7 @@ class Run:
         return error
 
     def _end(self, *, sound: bool) -> None:
+        self._over = True
         if sound:
             for name in self._lent:
                 self.reader.take_back(name)

@@ -32,11 +32,17 @@ class Windows(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """Rows for one statement. `owner` stays the same for as long as the rows do, None for once."""
+    """Rows for one statement, gone after it."""
 
     data: pa.Table | pa.RecordBatchReader
-    owner: object = None
-    nbytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Rows that the next statement may want too: `make` gives them under DuckDB's names."""
+
+    owner: Snapshot
+    make: Callable[[], pa.Table]
 
 
 @dataclass(slots=True, eq=False)
@@ -60,14 +66,17 @@ class TableSource:
         )
         return found.in_schema(context.tx.catalog.table(self.table).schema)
 
-    def load(self, context: Context, windows: Windows) -> Loaded:
+    def load(self, context: Context, windows: Windows) -> Kept:
         """The rows under DuckDB's names."""
         found = self.rows(context)
-        # Always there: a reader that keeps a snapshot under a name shows it to other plans too.
-        row_ids = pa.array(found.row_ids, pa.int64())
-        data = _numbered(found.data).add_column(0, "rid", row_ids)
-        # Own writes make a new snapshot at each scan: those are not worth keeping.
-        return Loaded(data, found, found.nbytes)
+
+        def make() -> pa.Table:
+            data = _numbered(found.data)
+            if self.row_ids:
+                data = data.add_column(0, "rid", pa.array(found.row_ids, pa.int64()))
+            return data
+
+        return Kept(found, make)
 
 
 @dataclass(slots=True, eq=False)
