@@ -9,6 +9,7 @@ LogError
   DirectoryInUse      another process owns the directory       stop it first
   Fenced              the directory was taken over             this process must stop
   FormatNotKnown      a newer release wrote the directory      open it with that release
+  HistoryNotExpired   this store cannot let history go         see the sentence
   OutsideHistory      a version or time that is not kept       ask for a later one
   SourceLost          an adopted topic lost what was not read  adopt it anew
 """
@@ -113,6 +114,12 @@ class FormatNotKnown(LogError):
     code = "E_FORMAT_NOT_KNOWN"
 
 
+class HistoryNotExpired(LogError):
+    """A store that keeps all history whatever is asked. Nothing was changed."""
+
+    code = "E_HISTORY_NOT_EXPIRED"
+
+
 class OutsideHistory(LogError):
     """A version, time or statement that the kept history does not hold."""
 
@@ -133,3 +140,18 @@ class SourceLost(LogError):
             "drop the table and adopt the topic anew"
         )
         self.topic, self.why = topic, why
+
+
+def gone(table: int, version: int, horizon: int) -> OutsideHistory:
+    """The error for events that were let go, maybe while they were read."""
+    return OutsideHistory(
+        f"version {version} of table {table} is no longer kept: its history starts at v{horizon}"
+    )
+
+
+def outlived(table: int, horizon: int) -> OutsideHistory:
+    """The error for a view that is older than all that is kept of a table."""
+    return OutsideHistory(
+        f"this view is older than what is kept of table {table}, whose history starts at "
+        f"v{horizon}: take another, or begin the transaction again"
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from headwater.log_store.errors import FormatNotKnown, LogDamaged
+from headwater.log_store.errors import FormatNotKnown, HistoryNotExpired, LogDamaged
 from headwater.log_store.kafka_client import Cluster
 from headwater.log_store.kafka_commit import KafkaCommitter, KafkaParts
 from headwater.log_store.kafka_mirrors import MOST, Mirrors
@@ -116,6 +116,12 @@ class KafkaLog(ServedStore):
     def topic_is_free(self, topic: str) -> bool:
         """Whether the cluster has no topic of that name."""
         return not self._writer.admin.topics([topic])
+
+    def expire(self, table: int, version: int) -> int:
+        """Never: topics keep all there was; raises HistoryNotExpired."""
+        raise HistoryNotExpired(
+            f"table {table} keeps its history below v{version}: a store on Kafka lets none go"
+        )
 
     def verify_derived(self) -> list[str]:
         """Where indexes and current rows differ from what the replica's log says; commits wait.

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from headwater.log_store.catalog import Catalog
 from headwater.log_store.changes import Columns, Rows
-from headwater.log_store.errors import StoreUnavailable
+from headwater.log_store.errors import OutsideHistory, StoreUnavailable, gone, outlived
 from headwater.log_store.port import Batch
 from headwater.log_store.records import (
     OP_DELETE,
@@ -73,13 +73,28 @@ class _Histories(Generic[_K, _V]):
     def keys(self) -> list[_K]:
         return list(self._of)
 
+    def expire(self, at: int) -> None:
+        """Forget what was over before a version; what was there at it stays."""
+        for key, history in list(self._of.items()):
+            first = max((n for n, (changed, _) in enumerate(history) if changed <= at), default=0)
+            left = history[first:]
+            if left[0][0] <= at and left[0][1] is None:
+                left = left[1:]
+            if left:
+                self._of[key] = left
+            else:
+                del self._of[key]
+
 
 class _Table:
     """One table: its events, its versions, and its rows and keys as they were at each."""
 
-    __slots__ = ("blocks", "keys", "rows", "snapshots", "versions")
+    __slots__ = ("base", "blocks", "first", "keys", "rows", "snapshots", "versions")
 
     def __init__(self, first: VersionRow) -> None:
+        # The horizon: `versions` and `blocks` begin with it.
+        self.first = 0
+        self.base: list[ScanBlock] = []
         self.versions = [first]
         self.blocks: list[list[Block]] = [[]]
         self.rows: _Histories[int, Stored] = _Histories()
@@ -99,6 +114,37 @@ class _Table:
                     )
             case Columns() as columns:
                 self._columns(columns, version, schema_id)
+
+    @property
+    def head(self) -> int:
+        """The newest version."""
+        return self.first + len(self.versions) - 1
+
+    def scan(self, version: int) -> Iterator[ScanBlock]:
+        """The rows as they were at a version, in row id order."""
+        row_ids: list[int] = []
+        stored: list[Stored] = []
+        for row_id in sorted(self.rows.keys()):
+            row = self.rows.get(row_id, version)
+            if row is not None:
+                row_ids.append(row_id)
+                stored.append(row)
+                if len(row_ids) == _SCAN_ROWS:
+                    yield ScanBlock(row_ids, stored)
+                    row_ids, stored = [], []
+        if row_ids:
+            yield ScanBlock(row_ids, stored)
+
+    def expire(self, version: int) -> None:
+        """Let go of what is below a version."""
+        self.base = list(self.scan(version))
+        gone = version - self.first
+        self.versions = self.versions[gone:]
+        self.blocks = [[], *self.blocks[gone + 1 :]]
+        self.snapshots = {v: kept for v, kept in self.snapshots.items() if v >= version}
+        self.rows.expire(version)
+        self.keys.expire(version)
+        self.first = version
 
     def _columns(self, columns: Columns, version: int, schema_id: int) -> None:
         count = len(columns)
@@ -265,6 +311,16 @@ class MemoryLog:
             self._next_number[table, column] = first + count
             return first
 
+    def expire(self, table: int, version: int) -> int:
+        with self._changed:
+            self._alive()
+            found = self._kept.tables[table]
+            if version > found.head:
+                raise OutsideHistory(f"table {table} has no version {version} yet")
+            if version > found.first:
+                found.expire(version)
+            return found.first
+
     def keep_snapshot(self, table: int, version: int, batches: Iterator[pa.RecordBatch]) -> None:
         kept = list(batches)
         with self._changed:
@@ -314,28 +370,32 @@ class MemoryView:
         version = self._versions.get(table)
         if version is None:
             version = self._versions[table] = self.version_at(table, self._sequence)
-        if version < 0:
+        if version < found.first:
+            if found.first and found.versions[0].sequence > self._sequence:
+                raise outlived(table, found.first)
             raise KeyError(table)
         return found, version
 
     def head(self, table: int) -> VersionRow:
         found, version = self._table(table)
-        return found.versions[version]
+        return found.versions[version - found.first]
 
     def version(self, table: int, version: int) -> VersionRow | None:
         found, head = self._table(table)
-        return found.versions[version] if 0 <= version <= head else None
+        return found.versions[version - found.first] if found.first <= version <= head else None
 
     def versions(self, table: int, after: int, upto: int) -> Iterator[VersionRow]:
         found, head = self._table(table)
-        yield from found.versions[after + 1 : min(upto, head) + 1]
+        first = max(after + 1 - found.first, 0)
+        yield from found.versions[first : min(upto, head) + 1 - found.first]
 
     def version_at(self, table: int, sequence: int) -> int:
         found = self._kept.tables.get(table)
         if found is None:
             return -1
         at = min(sequence, self._sequence)
-        return bisect_right(found.versions, at, key=lambda row: row.sequence) - 1
+        place = bisect_right(found.versions, at, key=lambda row: row.sequence) - 1
+        return -1 if place < 0 else found.first + place
 
     def sequence_at(self, time_us: int) -> int:
         commits = self._kept.commits
@@ -344,7 +404,9 @@ class MemoryView:
     def blocks(self, table: int, after: int, upto: int) -> Iterator[Block]:
         found, head = self._table(table)
         for version in range(after + 1, min(upto, head) + 1):
-            yield from found.blocks[version]
+            if version <= found.first and found.first:
+                raise gone(table, version, found.first)
+            yield from found.blocks[version - found.first]
 
     def row(self, table: int, row_id: int) -> Stored | None:
         found, version = self._table(table)
@@ -362,18 +424,11 @@ class MemoryView:
 
     def scan(self, table: int) -> Iterator[ScanBlock]:
         found, version = self._table(table)
-        row_ids: list[int] = []
-        stored: list[Stored] = []
-        for row_id in sorted(found.rows.keys()):
-            row = found.rows.get(row_id, version)
-            if row is not None:
-                row_ids.append(row_id)
-                stored.append(row)
-                if len(row_ids) == _SCAN_ROWS:
-                    yield ScanBlock(row_ids, stored)
-                    row_ids, stored = [], []
-        if row_ids:
-            yield ScanBlock(row_ids, stored)
+        yield from found.scan(version)
+
+    def base(self, table: int) -> Iterator[ScanBlock]:
+        found, _ = self._table(table)
+        yield from found.base
 
     def row_count(self, table: int) -> int:
         counts = self.head(table).counts
@@ -411,7 +466,7 @@ class MemoryView:
 
     def snapshot_versions(self, table: int) -> list[int]:
         found, head = self._table(table)
-        return sorted(version for version in found.snapshots if version <= head)
+        return sorted(version for version in found.snapshots if found.first <= version <= head)
 
     def snapshot(self, table: int, version: int) -> Iterator[pa.RecordBatch]:
         yield from self._kept.tables[table].snapshots[version]

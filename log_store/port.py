@@ -121,6 +121,13 @@ class View(Protocol):
         """All current rows, in row id order."""
         ...
 
+    def base(self, table: int) -> Iterator[ScanBlock]:
+        """All rows as of the horizon, as they were stored, in row id order; none while it is v0.
+
+        With the version row of the horizon they are what history is replayed from.
+        """
+        ...
+
     def row_count(self, table: int) -> int:
         """How many rows the table has here."""
         ...
@@ -215,6 +222,20 @@ class Log(Protocol):
 
     def reserve_numbers(self, table: int, column: int, count: int) -> int:
         """The first of `count` AUTOINCREMENT values, in units of steps from 0."""
+        ...
+
+    def expire(self, table: int, version: int) -> int:
+        """Let go of a table's history below a version; returns the horizon, which never falls.
+
+        Kept are the version row of the horizon, the rows as of it (`View.base`), and the events
+        after it. Afterwards, whatever happens meanwhile, either all of that or all that was before
+        is there. Readers of what went, in views that are open too, get OutsideHistory.
+
+        Raises:
+            OutsideHistory: the version is above the head. Nothing was changed.
+            LogDamaged: what is to go does not hold. Nothing was changed.
+            HistoryNotExpired: this adapter keeps everything.
+        """
         ...
 
     def keep_snapshot(self, table: int, version: int, batches: Iterator[pa.RecordBatch]) -> None:

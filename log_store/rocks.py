@@ -5,14 +5,17 @@ meets), rocks_write and rocks_commit (one commit, many at once), rocks_large, ro
 rocks_recover, rocks_served. FORMAT.md describes every byte.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from headwater.log_store.errors import OutsideHistory
 from headwater.log_store.memory import wall_clock_us
 from headwater.log_store.port import Batch
 from headwater.log_store.records import Committed
 from headwater.log_store.rocks_commit import Committer, CommitterParts
+from headwater.log_store.rocks_expiry import Expiry
 from headwater.log_store.rocks_large import LargeCommits
 from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_recover import open_store
@@ -58,6 +61,8 @@ class RocksLog(ServedStore):
         opened = open_store(options.path, settings, options.name)
         live = LiveState(opened.store, opened.name, opened.epoch)
         super().__init__(options.path, opened, live, synced=options.fsync)
+        self._expiring = threading.Lock()
+        self._expiry = Expiry(opened.store, lambda: self._committer.paused())
         self._committer = Committer(
             CommitterParts(
                 store=opened.store,
@@ -77,6 +82,14 @@ class RocksLog(ServedStore):
     def topic_is_free(self, topic: str) -> bool:
         """Always: its topics are names alone."""
         return True
+
+    def expire(self, table: int, version: int) -> int:
+        """See `port.Log.expire`."""
+        with self._expiring, self.view() as view:
+            if version > view.head(table).version:
+                raise OutsideHistory(f"table {table} has no version {version} yet")
+            with self._snapshots:
+                return self._expiry.expire(view.catalog.table(table), version, view.sequence)
 
     def verify_derived(self) -> list[str]:
         """Where indexes and current rows differ from what the log says, in words; commits wait.

@@ -12,6 +12,8 @@ All integers are unsigned and big-endian, so keys sort as numbers do.
     snap        chunk    := 0x00 table:u32 version:u64 chunk:u32
                 list     := 0x01 table:u32 version:u64
                 pending  := 0x02 table:u32 version:u64
+                base     := 0x03 table:u32 version:u64 block:u32
+                anchor   := 0x04 table:u32
     watermarks  mark     := 0x00 consumer:u32
                 move     := 0x01 consumer:u32 sequence:u64
     catalog     event    := sequence:u64 ordinal:u32
@@ -61,6 +63,8 @@ META_NAME: Final = b"name"
 META_EPOCH: Final = b"epoch"
 META_CHECKED: Final = b"checked"  # chains are verified up to this commit
 META_STAGING: Final = b"staging"  # a large commit is writing chunks above these heads
+META_ANCHORED: Final = b"anchored"  # commits up to here may have made versions that are gone
+META_EXPIRING: Final = b"expiring"  # a base is being written for this table and version
 META_REDO: Final = b"redo"  # a large commit whose current rows may not all be written
 
 # key := table:u32 version:u64 chunk:u32
@@ -176,6 +180,21 @@ def snap_of(key: bytes) -> tuple[int, int]:
     """Table and version of a snapshot's list or pending key."""
     _, table, version = _SNAP.unpack(key)
     return table, version
+
+
+def base_key(table: int, version: int, block: int) -> bytes:
+    """The key of a block of the rows at a horizon."""
+    return _SNAP_CHUNK.pack(3, table, version, block)
+
+
+def anchor_key(table: int) -> bytes:
+    """The key of the anchor that a table's kept history begins with."""
+    return _MARK.pack(4, table)
+
+
+# value := table:u32 version:u64, in meta `expiring`
+expiring = _TABLE_NUMBER.pack
+expiring_in = _TABLE_NUMBER.unpack
 
 
 def number(value: int) -> bytes:

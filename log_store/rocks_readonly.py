@@ -182,6 +182,10 @@ class RocksReader:
         """Never; raises StoreUnavailable."""
         raise self._reading()
 
+    def expire(self, table: int, version: int) -> int:
+        """Never; raises StoreUnavailable."""
+        raise self._reading()
+
     def reserve_object_ids(self, count: int) -> int:
         """Never; raises StoreUnavailable."""
         raise self._reading()

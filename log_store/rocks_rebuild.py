@@ -33,6 +33,7 @@ from headwater.log_store.records import (
     VersionRow,
     Watermark,
 )
+from headwater.log_store.rocks_anchor import base_rows, read_anchor
 from headwater.log_store.rocks_large import apply, changes_of, read_block
 from headwater.log_store.rocks_state import (
     Source,
@@ -44,6 +45,7 @@ from headwater.log_store.rocks_store import Pair, Store, StoreSettings
 from headwater.log_store.rocks_verify import verify_commits
 from headwater.log_store.sequencing import first_version
 from headwater.schemas.events import as_offsets
+from headwater.schemas.images import codec
 
 # Families that follow from the others, with the keys of each that do.
 DERIVED: Final = (
@@ -107,13 +109,19 @@ def derive(source: Source, into: Store, sequence: int) -> None:
     heads: dict[int, VersionRow] = {}
     for place, time_us, event in catalog_events(source, sequence):
         if isinstance(event.value, TableObject) and event.value.id not in heads:
-            heads[event.value.id] = first_version(event.value, place, time_us)
-            _put_version(into, heads[event.value.id])
+            table = event.value.id
+            heads[table] = first_version(event.value, place, time_us)
+            if (anchor := read_anchor(source, table)) is not None:
+                heads[table] = anchor.row
+                _derive_base(source, into, catalog.table(table))
+            _put_version(into, heads[table])
     start, end = keys.commit_key(1), keys.commit_key(sequence + 1)
     for key, value in _pairs(source, "commits", start, end):
         row, extras = decode_commit(keys.commit_of(key), value)
         _derive_commit(into, row)
-        for table_id in row.versions:
+        for table_id, version in row.versions.items():
+            if version <= heads[table_id].version:
+                continue  # made before the anchor
             head = _derive_version(source, into, catalog, heads[table_id], row, extras)
             heads[table_id] = head
             _put_version(into, head)
@@ -123,6 +131,20 @@ def _put_version(into: Store, row: VersionRow) -> None:
     batch = into.batch()
     batch.put("versions", keys.version_key(row.table, row.version), encode_version(row))
     into.write(batch)
+
+
+def _derive_base(source: Source, into: Store, table: TableObject) -> None:
+    """Current rows and keys as the base says them."""
+    for block in base_rows(source, table.id):
+        batch = into.batch()
+        for row_id, stored in zip(block.row_ids, block.stored, strict=True):
+            prefix = stored_prefix(stored.version, stored.schema_id)
+            batch.put("cur", keys.row_key(table.id, row_id), prefix + stored.image)
+            images = codec(table.schema_of(stored.schema_id))
+            if images.schema.key:
+                key = keys.table_prefix(table.id) + images.key(images.decode(stored.image))
+                batch.put("pk", key, keys.number(row_id))
+        into.write(batch)
 
 
 def _derive_commit(into: Store, row: CommitRow) -> None:

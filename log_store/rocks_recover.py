@@ -22,6 +22,7 @@ from headwater.log_store.failpoints import failpoint
 from headwater.log_store.head_marker import Marker, read_marker
 from headwater.log_store.lock import NAME as OWNER
 from headwater.log_store.lock import DirectoryLock
+from headwater.log_store.rocks_expiry import drop_unfinished
 from headwater.log_store.rocks_large import settle_leftovers
 from headwater.log_store.rocks_snapshots import drop_pending
 from headwater.log_store.rocks_state import last_commit
@@ -201,6 +202,7 @@ def _settle(store: Store, lock: DirectoryLock, epoch: int, name: str) -> tuple[i
         raise FormatNotKnown(f"the store is of format {keys.number_in(found)}: use that release")
     settle_leftovers(store, redone="recover.redone")
     drop_pending(store)
+    drop_unfinished(store)
     checked = store.get("meta", keys.META_CHECKED)
     head, _, _ = last_commit(store)
     verify_commits(store, 0 if checked is None else keys.number_in(checked), head)

@@ -134,8 +134,11 @@ def _write(store: Store, key: bytes, value: bytes) -> None:
 
 def thin(store: Store, table: int) -> None:
     """Drop snapshots above `KEPT`, and chunks that no list refers to."""
+    _drop(store, table, surplus(snapshots_of(store, table), KEPT))
+
+
+def _drop(store: Store, table: int, dropped: set[int]) -> None:
     versions = snapshots_of(store, table)
-    dropped = surplus(versions, KEPT)
     kept = [v for v in versions if v not in dropped]
     used = {(p.version, p.chunk) for v in kept for p in _listed(store, table, v) or ()}
     batch = store.batch()
@@ -146,6 +149,12 @@ def thin(store: Store, table: int) -> None:
         batch.delete("snap", keys.snap_list_key(table, version))
     if len(batch):
         store.write(batch)
+
+
+def drop_below(store: Store, table: int, version: int) -> None:
+    """Drop the snapshots of a table below a version, and chunks that no other refers to."""
+    below = {one for one in snapshots_of(store, table) if one < version}
+    _drop(store, table, below)
 
 
 def surplus(versions: Sequence[int], kept: int) -> set[int]:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from headwater.log_store import rocks_keys as keys
+from headwater.log_store.catalog import TableObject
 from headwater.log_store.chain import GENESIS, ChainDigest
 from headwater.log_store.encoding import (
     NO_CHAIN,
@@ -14,10 +15,12 @@ from headwater.log_store.encoding import (
     commit_chain,
     decode_block,
     decode_commit,
+    version_place,
 )
 from headwater.log_store.errors import LogDamaged
 from headwater.log_store.records import CommitRow, VersionRow
-from headwater.log_store.rocks_state import Source, read_version
+from headwater.log_store.rocks_anchor import read_anchor, verify_base
+from headwater.log_store.rocks_state import Source, catalog_events, read_version
 
 Progress = Callable[[int, int], None]
 _EVERY: Final = 1024
@@ -31,6 +34,8 @@ def verify_commits(source: Source, after: int, upto: int, progress: Progress | N
     Raises:
         LogDamaged: at the first commit or version whose digest does not hold.
     """
+    first = after
+    after = max(after, min(_anchored(source), upto))
     chain = NO_CHAIN
     if after:
         anchor = source.get("commits", keys.commit_key(after))
@@ -51,10 +56,53 @@ def verify_commits(source: Source, after: int, upto: int, progress: Progress | N
             touched[table] = (touched.get(table, (version, 0))[0], version)
         if progress is not None and place % _EVERY == 0:
             progress(place - after, 2 * (upto - after))
+    if after > first:
+        # What commits before made and is kept hangs on its table's own chain, from its anchor.
+        touched |= _kept(source, upto)
     for done, (table, (first, last)) in enumerate(touched.items(), 1):
-        verify_versions(source, table, first - 1, last)
+        begun = read_anchor(source, table)
+        # The version at the horizon is what the chain goes on from: its own events are gone.
+        below = first - 1 if begun is None else max(first - 1, begun.row.version)
+        if below < last:
+            verify_versions(source, table, below, last)
         if progress is not None:
             progress((upto - after) * (len(touched) + done) // len(touched), 2 * (upto - after))
+
+
+def _anchored(source: Source) -> int:
+    """The last commit that may have made a version which is gone: its digest cannot be made."""
+    value = source.get("meta", keys.META_ANCHORED)
+    return 0 if value is None else keys.number_in(value)
+
+
+def _kept(source: Source, upto: int) -> dict[int, tuple[int, int]]:
+    """The first and last kept version of each table that has events, up to a commit."""
+    found: dict[int, tuple[int, int]] = {}
+    tables = {
+        event.value.id
+        for _, _, event in catalog_events(source, upto)
+        if isinstance(event.value, TableObject)
+    }
+    for table in sorted(tables):
+        verify_base(source, table)
+        start, end = keys.version_key(table, 0), keys.version_key(table, (1 << 64) - 1)
+        first = next((pairs[0] for pairs in source.chunks("versions", start, end)), None)
+        last = source.last("versions", start, end)
+        if first is None or last is None:
+            raise LogDamaged(f"the version index of table {table}", "it is missing")
+        low, high = keys.number_of(first[0]), keys.number_of(last[0])
+        while high > low and _place(source, table, high) > upto:
+            high -= 1
+        if high > low:
+            found[table] = (low + 1, high)
+    return found
+
+
+def _place(source: Source, table: int, version: int) -> int:
+    value = source.get("versions", keys.version_key(table, version))
+    if value is None:
+        raise LogDamaged(f"version {version} of table {table}", "it is missing")
+    return version_place(value)
 
 
 def _commits(source: Source, after: int, upto: int) -> Iterator[tuple[int, bytes]]:

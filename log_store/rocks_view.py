@@ -24,7 +24,14 @@ from headwater.log_store.encoding import (
     decode_watermark,
     version_place,
 )
-from headwater.log_store.errors import LogDamaged, OutsideHistory, StoreUnavailable
+from headwater.log_store.errors import (
+    LogDamaged,
+    LogError,
+    OutsideHistory,
+    StoreUnavailable,
+    gone,
+    outlived,
+)
 from headwater.log_store.records import (
     AuditRow,
     Block,
@@ -35,6 +42,7 @@ from headwater.log_store.records import (
     VersionRow,
     Watermark,
 )
+from headwater.log_store.rocks_anchor import base_rows, read_anchor
 from headwater.log_store.rocks_snapshots import read_snapshot, snapshots_of
 from headwater.log_store.rocks_state import Source, read_version
 from headwater.log_store.rocks_store import Moment, Pair
@@ -116,6 +124,9 @@ class RocksView:
         earlier = self._search(table, found.version, self.sequence)
         version = self.version(table, earlier) if earlier >= 0 else None
         if version is None:
+            anchor = read_anchor(self._source, table)
+            if anchor is not None and anchor.row.sequence > self.sequence:
+                raise outlived(table, anchor.row.version)
             raise KeyError(table)
         return version
 
@@ -191,18 +202,34 @@ class RocksView:
             for key, value in pairs:
                 version, at = layout.chunk_of(key)
                 if chunk and at == 0:
-                    _whole(table, expected, chunk, next(promised, 0))
+                    self._check_whole(table, expected, chunk, next(promised, 0))
                     expected, chunk = expected + 1, 0
                 if (version, at) != (expected, chunk):
-                    raise LogDamaged(f"version {expected} of table {table}", "events are missing")
+                    raise self._missing(table, expected)
                 try:
                     yield decode_block(version, value)
                 except EncodingNotKnown as error:
                     raise LogDamaged(f"version {version} of table {table}", str(error)) from error
                 chunk += 1
-        _whole(table, expected, chunk, next(promised, 0))
-        if expected != upto:
-            raise LogDamaged(f"version {expected + 1} of table {table}", "events are missing")
+        if not chunk or expected != upto:
+            raise self._missing(table, expected + bool(chunk))
+        self._check_whole(table, expected, chunk, next(promised, 0))
+
+    def _check_whole(self, table: int, version: int, found: int, promised: int) -> None:
+        if not promised:
+            raise self._missing(table, version)
+        if found != promised:
+            raise LogDamaged(
+                f"version {version} of table {table}",
+                f"{found} chunks of events stand where there were {promised}",
+            )
+
+    def _missing(self, table: int, version: int) -> LogError:
+        """Why events are not there: they were let go, maybe while they were read, or are damaged."""
+        anchor = read_anchor(self._source, table)
+        if anchor is not None and version <= anchor.row.version:
+            return gone(table, version, anchor.row.version)
+        return LogDamaged(f"version {version} of table {table}", "events are missing")
 
     def _promised(self, table: int, after: int, upto: int) -> Iterator[int]:
         """How many chunks each version of (after, upto] must have, from the version index."""
@@ -240,6 +267,10 @@ class RocksView:
                 layout.numbers_of([key for key, _ in chunk]),
                 decode_stored_many([value for _, value in chunk]),
             )
+
+    def base(self, table: int) -> Iterator[ScanBlock]:
+        """All rows as of the horizon, in row id order; none while it is v0."""
+        return base_rows(self._source, table)
 
     def row_count(self, table: int) -> int:
         """How many rows the table has here."""
@@ -337,11 +368,3 @@ def read_commit(sequence: int, value: bytes) -> CommitRow:
         return decode_commit(sequence, value)[0]
     except EncodingNotKnown as error:
         raise LogDamaged(f"commit {sequence}", str(error)) from error
-
-
-def _whole(table: int, version: int, found: int, promised: int) -> None:
-    if found != promised:
-        raise LogDamaged(
-            f"version {version} of table {table}",
-            f"{found} chunks of events stand where there were {promised}",
-        )

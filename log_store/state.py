@@ -159,8 +159,11 @@ def starts(view: View, of: TableObject, wanted: int, cache: SnapshotCache | None
             events = abs(goal - here)
             found.append(Start(fixed + _EVENT * events, events, load, kept))
 
-    offer(0, 0, lambda: no_rows(table, 0, of.schema), kept=False)
     rows = view.row_count(table)
+    if view.version(table, 0) is not None:
+        offer(0, 0, lambda: no_rows(table, 0, of.schema), kept=False)
+    elif (first := next(view.versions(table, -1, head.version), None)) is not None:
+        offer(first.version, _SCAN_ROW * rows, lambda: horizon_rows(view, of), kept=False)
     offer(head.version, _SCAN_ROW * rows, lambda: _head(view, of), kept=False)
     for version in view.snapshot_versions(table):
         offer(version, _KEPT_ROW * rows, _kept(view, of, version), kept=True)
@@ -213,17 +216,28 @@ def _taken(images: Images, which: I64) -> pa.Table:
 
 def _head(view: View, of: TableObject) -> Snapshot:
     """The current rows, as the store holds them."""
+    return _stored(of, view.head(of.id).version, view.scan(of.id))
+
+
+def horizon_rows(view: View, of: TableObject) -> Snapshot:
+    """The rows at the horizon of a table, as the store holds them; none where that is v0."""
+    first = next(view.versions(of.id, -1, view.head(of.id).version))
+    return _stored(of, first.version, view.base(of.id))
+
+
+def _stored(of: TableObject, version: int, blocks: Iterator[ScanBlock]) -> Snapshot:
+    """Stored rows as a snapshot."""
     ids: list[I64] = []
     versions: list[I64] = []
     parts = [empty_table(of.schema)]
-    for row_ids, stored in _gathered(view.scan(of.id)):
+    for row_ids, stored in _gathered(blocks):
         ids.append(np.array(row_ids, dtype=np.int64))
         versions.append(np.array([row.version for row in stored], dtype=np.int64))
         parts.append(_decoded(of, stored))
     nothing = np.empty(0, dtype=np.int64)
     return Snapshot(
         of.id,
-        view.head(of.id).version,
+        version,
         of.schema,
         np.concatenate([nothing, *ids]),
         pa.concat_tables(parts).combine_chunks(),

@@ -20,7 +20,7 @@ from headwater.log_store.reader import read_window
 from headwater.log_store.records import OP_DELETE, OP_UPDATE, ScanBlock, VersionRow
 from headwater.log_store.replay import same_rows
 from headwater.log_store.snapshots import Snapshot, no_rows
-from headwater.log_store.state import replayed
+from headwater.log_store.state import horizon_rows, replayed
 from headwater.schemas.errors import SchemaError
 from headwater.schemas.images import codec
 from headwater.schemas.project import project
@@ -162,14 +162,15 @@ def check_counts(view: View, of: TableObject, versions: list[VersionRow]) -> int
 
 
 def check_rows(view: View, of: TableObject) -> int:
-    """The current rows and keys are what the log makes of nothing; returns how many rows.
+    """The current rows and keys are what the log makes of nothing, or of the rows at the horizon;
+    returns how many rows.
 
     Raises:
         Fault: the first row or key that differs.
     """
-    if view.version(of.id, 0) is None:
-        raise Fault("history is no longer kept from v0, so rows cannot be worked out again")
-    told = replayed(view, no_rows(of.id, 0, of.schema), view.head(of.id).version)
+    begun = view.version(of.id, 0) is not None
+    start = no_rows(of.id, 0, of.schema) if begun else horizon_rows(view, of)
+    told = replayed(view, start, view.head(of.id).version)
     at = 0
     for block in view.scan(of.id):
         ids = np.array(block.row_ids, dtype=np.int64)

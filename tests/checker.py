@@ -122,20 +122,26 @@ def check_table(view: View, table: TableObject, made: Mapping[tuple[int, int], C
     """I4-I6, I8-I12, I26 for one table, dropped ones too."""
     head = view.head(table.id)
     rows = list(view.versions(table.id, -1, head.version))
-    assert [row.version for row in rows] == list(range(head.version + 1)), "I4: not dense"
+    first = rows[0].version
+    assert [row.version for row in rows] == list(range(first, head.version + 1)), "I4: not dense"
     assert rows[-1] == head, "I4: the head is not the last version"
     end = head.version
-    fold = Fold(table, sampled=frozenset({0, end // 3, end // 2, max(end - 1, 0), end}))
+    sampled = {0, end // 3, end // 2, max(end - 1, 0), end}
+    fold = Fold(table, sampled=frozenset(max(version, first) for version in sampled))
     for generation in table.generations:
         fold.generations[generation.schema_id] = generation
-    fold.past[0] = {}
+    fold.past[first] = {}
+    if first:
+        begin_at(view, fold, rows[0])
     for row in rows:
         assert view.version(table.id, row.version) == row, "I4: a version has two contents"
         # A clone's rows arrive as v1 in the commit that makes its v0.
-        last = rows[1].version if row.version == 0 and is_clone(rows) else row.version
+        last = rows[1].version if row.version == first and is_clone(rows) else row.version
         assert view.version_at(table.id, row.sequence) == last, "I8: a place names another version"
         if row.version == 0:
             assert (row.counts, row.event_seq, row.digest) == (Counts(), 0, GENESIS)
+            continue
+        if row.version == first:
             continue
         commit = made.get((table.id, row.version))
         assert commit is not None, f"I4: no commit made version {row.version} of {table.name}"
@@ -144,6 +150,24 @@ def check_table(view: View, table: TableObject, made: Mapping[tuple[int, int], C
     assert len([1 for owner, _ in made if owner == table.id]) == head.version, "I4"
     check_current(view, fold)
     check_past(view, fold)
+
+
+def begin_at(view: View, fold: Fold, row: VersionRow) -> None:
+    """The fold as of the horizon: what stands there for all that was let go."""
+    for block in view.base(fold.table.id):
+        for row_id, stored in zip(block.row_ids, block.stored, strict=True):
+            assert stored.version <= row.version, "a base row of a version above the horizon"
+            written = fold.table.schema_of(stored.schema_id)
+            values = codec(written).decode(stored.image)
+            cells = {c.id: value for c, value in zip(written.columns, values, strict=True)}
+            fold.rows[row_id], fold.written[row_id] = cells, stored.version
+            key = key_of(fold.table.schema, cells)
+            assert not fold.table.schema.key or key not in fold.keys, "I12: a key twice in a base"
+            fold.keys[key] = row_id
+            fold.keys_seen[key] = cells
+    assert len(fold.rows) == row.counts.inserts - row.counts.deletes, "the base's rows"
+    fold.counts, fold.event_seq, fold.digest = row.counts, row.event_seq, row.digest
+    fold.past[row.version] = dict(fold.rows)
 
 
 def is_clone(rows: Sequence[VersionRow]) -> bool:

@@ -54,14 +54,19 @@ def test_a_death_at_a_named_point_breaks_no_promise(name: str, hit: int, tmp_pat
             large=name.startswith("large."),
             snapshots=name.startswith("snapshot."),
             copies=name.startswith(("copy.", "commit.")),
+            expires=name.startswith("expire."),
             failpoints=f"{name}=kill@{at}",
         )
     )
     assert not life.done and not life.gave_up and life.exitcode == -9, f"{name} was never hit"
     crashes.check()
-    if name.startswith("copy."):
+    if name.startswith(("copy.", "expire.")):
         # A life after that goes on where the dead one stopped, and tidies up behind it.
-        again = crashes.live(Work(path=crashes.path, seed=SEED + 1, operations=60, copies=True))
+        copies = name.startswith("copy.")
+        work = Work(
+            path=crashes.path, seed=SEED + 1, operations=60, copies=copies, expires=not copies
+        )
+        again = crashes.live(work)
         assert again.done
         crashes.check()
 

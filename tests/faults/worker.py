@@ -30,7 +30,7 @@ from headwater.consumers.registration import Directory
 from headwater.consumers.row_files import FileOptions
 from headwater.consumers.windows import Bounds
 from headwater.log_store import failpoints
-from headwater.log_store.errors import LogError, WriteConflict
+from headwater.log_store.errors import LogError, OutsideHistory, WriteConflict
 from headwater.ops.api import Database
 from headwater.ops.api_transaction import Tx
 from headwater.producer.names import find_stream
@@ -49,6 +49,7 @@ class Work:
     large: bool = False
     snapshots: bool = False
     copies: bool = False
+    expires: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ class Workers:
             kinds += [self.load] * 2
         if self.work.snapshots:
             kinds += [self.browse] * 4
+        if self.work.expires:
+            kinds += [self.expire] * 3
         if self.work.copies:
             kinds += [self.copy] * 4 + [self.rewind_copy]
         done = 0
@@ -165,7 +168,7 @@ class Workers:
             done += 1
             try:
                 chance.choice(kinds)(chance)
-            except (WriteConflict, PlanOutdated, RewindRefused):
+            except (WriteConflict, PlanOutdated, RewindRefused, OutsideHistory):
                 continue  # another thread was first
             except Exception as error:
                 code = getattr(error, "code", type(error).__name__)
@@ -310,6 +313,16 @@ class Workers:
         if marks.get(name, 0) > 0:
             to = chance.choice([0, *file_starts(copied(self.work.path), marks[name])])
             stream.rewind(name, to=to).execute()
+
+    def expire(self, chance: random.Random) -> None:
+        """Let history go that no consumer needs."""
+        name = chance.choice(("source", "left", "mirror"))
+        table = self.db.table(name)
+        upto = table.head
+        if name == "source":
+            consumers = self.db.stream("changes").consumers()
+            upto = min((row.watermark for row in consumers), default=0)
+        self.db.session.log.expire(table.id, max(0, upto - chance.randint(0, 3)))
 
     def load(self, chance: random.Random) -> None:
         """One commit that is too large to be written in one piece."""

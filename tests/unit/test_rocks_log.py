@@ -598,10 +598,12 @@ def test_every_failpoint_of_the_log_is_passed(path: Path, small_batches: None) -
         table = make_table(log)
         load(log, table, 1, 100)
         log.keep_snapshot(table.id, 1, iter([pa.record_batch({"n": [1]})]))
+        log.expire(table.id, 1)
         arm("large.redone=error@1")
         with pytest.raises(OutcomeUnknown):
             load(log, table, 1000, 100)
     arm("")
     with opened(path):
         pass
-    assert seen == set(NAMES)
+    others = ("kafka.", "copy.")  # of what stands around a log
+    assert seen == {name for name in NAMES if not name.startswith(others)}
