@@ -63,6 +63,7 @@ class KafkaSource:
         """See `TopicSource.fetch`."""
         consumer = self._open()
         if dict(at) != self._reading:
+            self._check_kept(at)
             consumer.assign([TopicPartition(self._topic, p, o) for p, o in at.items()])
             self._reading = dict(at)
         try:
@@ -77,6 +78,12 @@ class KafkaSource:
             self._take(message, records, further)
         self._reading |= further
         return Fetched(tuple(records), further)
+
+    def _check_kept(self, at: Mapping[int, int]) -> None:
+        """Refuse to begin below what a partition still holds: a broker may serve it for a while."""
+        for partition, (first, _) in self.bounds().items():
+            if at.get(partition, first) < first:
+                raise SourceLost(self._topic, "no longer holds the offset to go on from")
 
     def _take(self, message: Message, records: list[SourceRecord], further: dict[int, int]) -> None:
         """Note one record, or the end of a partition."""

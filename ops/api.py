@@ -19,6 +19,7 @@ from headwater.log_store.parameters import (
     PARAMETERS,
     value_of,
 )
+from headwater.ops.api_adopt import Adoption, going_on, new_adoption
 from headwater.ops.api_connection import Connection
 from headwater.ops.api_streams import Stream, StreamArguments, stream_options
 from headwater.ops.api_tables import Table
@@ -28,9 +29,10 @@ from headwater.ops.errors import BadArgument
 from headwater.ops.present import from_us
 from headwater.ops.session import Session
 from headwater.ops.settings import Settings
-from headwater.ops.wiring import OpenOptions, open_store
+from headwater.ops.wiring import OpenOptions, open_source, open_store
 from headwater.producer import ddl, parameters
 from headwater.producer.names import find, find_relation, find_stream, find_table
+from headwater.producer.staged import topic_of
 from headwater.producer.transaction import Transaction
 from headwater.schemas.tables import ColumnSpec
 from headwater.schemas.types import SqlType
@@ -182,6 +184,58 @@ class Database(Connection):
             lambda tx: lifecycle.clone_table(tx, name, find_table(tx.catalog, source), place)
         )
         return Table(self._session, made.id)
+
+    # Topics of others.
+
+    def adopt(
+        self,
+        name: str,
+        topic: str,
+        *,
+        brokers: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        key: str | Sequence[str] = (),
+        schemas: Callable[[int], str] | None = None,
+    ) -> Adoption:
+        """A table that a topic in Debezium's envelope feeds, from the topic's start on.
+
+        The topic tells its columns and key, unless its messages are JSON without a schema: then
+        `columns` (types by name) and `key` say them. `schemas` gives the text of an Avro schema by
+        the registry's id. `brokers` are needed where the store itself is on no cluster. Nothing is
+        read before the first `step`, `catch_up` or `run` of what this returns.
+
+        Raises:
+            BadArgument, SchemaInvalid: the columns or the key are not known. Nothing was made.
+            SourceLost, StoreUnavailable: the topic cannot be read. Nothing was made.
+        """
+        parts = [key] if isinstance(key, str) else list(key)
+        source = open_source(self._session.target, topic, brokers)
+        try:
+            return new_adoption(
+                self._session, name, source, columns=columns, key=parts, schemas=schemas
+            )
+        except BaseException:
+            source.close()
+            raise
+
+    def adoption(
+        self,
+        name: str,
+        *,
+        brokers: str | None = None,
+        schemas: Callable[[int], str] | None = None,
+    ) -> Adoption:
+        """Go on feeding a table that was adopted before; see `adopt`.
+
+        Raises:
+            BadArgument: the table is not adopted.
+        """
+        with self._session.view() as view:
+            table = find_table(view.catalog, name)
+        if not table.adopted:
+            raise BadArgument(f"table {name} is not adopted from a topic")
+        source = open_source(self._session.target, topic_of(table), brokers)
+        return going_on(self._session, table, source, schemas)
 
     # Streams.
 

@@ -9,14 +9,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headwater.log_store.memory import MemoryLog, wall_clock_us
 from headwater.log_store.port import Log
 from headwater.log_store.rocks import RocksLog, RocksOptions
 from headwater.log_store.snapshots import SnapshotCache
+from headwater.log_store.source import TopicSource
 from headwater.ops.errors import TargetNotKnown
 from headwater.ops.kafka_target import SCHEME, KafkaTarget, parse_target
 from headwater.ops.settings import Settings
+
+if TYPE_CHECKING:
+    from headwater.log_store.kafka_client import Cluster
 
 Clock = Callable[[], int]
 
@@ -111,13 +116,8 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
         return _store(target.shown, open_read_only(path), options, settings, None)
     # Only here: a store in a directory need not load Kafka's client.
     from headwater.log_store.kafka import KafkaLog, KafkaOptions
-    from headwater.log_store.kafka_client import Cluster
 
-    told = {name: value.get_secret_value() for name, value in settings.kafka_options.items()}
-    try:
-        cluster = Cluster(brokers=target.brokers, options=told)
-    except ValueError as error:
-        raise TargetNotKnown(f"HEADWATER_KAFKA_OPTIONS: {error}") from error
+    cluster = _cluster(target.brokers, settings)
     kafka = KafkaOptions(
         path=path,
         prefix=target.prefix,
@@ -129,6 +129,34 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
     )
     key = f"{target.shown} {path}"
     return _shared(key, lambda: _store(target.shown, KafkaLog(kafka), options, settings, key))
+
+
+def _cluster(brokers: str, settings: Settings) -> "Cluster":
+    """How to reach a cluster, with the security that is set.
+
+    Raises:
+        TargetNotKnown: an option that may not be set.
+    """
+    from headwater.log_store.kafka_client import Cluster
+
+    told = {name: value.get_secret_value() for name, value in settings.kafka_options.items()}
+    try:
+        return Cluster(brokers=brokers, options=told)
+    except ValueError as error:
+        raise TargetNotKnown(f"HEADWATER_KAFKA_OPTIONS: {error}") from error
+
+
+def open_source(target: str, topic: str, brokers: str | None) -> TopicSource:
+    """A foreign topic: of these brokers, else of the cluster that the store itself is on.
+
+    Raises:
+        TargetNotKnown: the store is on none, and no brokers are named.
+    """
+    from headwater.log_store.kafka_source import KafkaSource
+
+    if brokers is None and not target.startswith(SCHEME):
+        raise TargetNotKnown(f"topic {topic}: say which brokers hold it, as in brokers='host:9092'")
+    return KafkaSource(_cluster(brokers or parse_target(target).brokers, Settings()), topic)
 
 
 def _store(
