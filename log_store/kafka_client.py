@@ -4,6 +4,8 @@ What librdkafka does that a caller must not meet:
 - straight after a commit the coordinator answers CONCURRENT_TRANSACTIONS, and the client waits out
   its backoff, 100 ms by default for a group's offsets: `retry.backoff.ms` is 1;
 - a fatal error is reported once by its own number and later as `_FATAL`: the first one is kept;
+- `send_offsets_to_transaction` does not keep its timeout when a broker goes away under it, and
+  may wait until the next one does: it is called beside, and a producer that hangs is given up;
 - the position of a reader stands behind the last record, not behind the marker that follows it,
   until the end of the partition was met: `TopicReader` takes it from there;
 - a group's metadata comes only from a Consumer with threads of its own: it is a few bytes, built here.
@@ -13,6 +15,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Final, NoReturn
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -63,8 +66,8 @@ SETTLED: Final = "headwater.settled"
 _GENERATION: Final = struct.Struct("=i")
 _PATIENCE_S: Final = 0.05
 # How long a group's coordinator may take to answer before the call is given up.
-_COORDINATOR_S: Final = 10.0
-_GRACE_S: Final = 1.0
+_OFFSETS_S: Final = 5.0
+_GRACE_S: Final = 2.0
 _LATE: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._TIMED_OUT_QUEUE})
 
 
@@ -161,6 +164,7 @@ class TransactionalProducer:
             "queue.buffering.max.kbytes": 131_072,
             "error_cb": self._note,
         }
+        self._beside = _Beside()
         self._producer = self._made(config)
         self.produce = self._producer.produce
 
@@ -277,24 +281,18 @@ class TransactionalProducer:
         come back leaves a producer that can only be destroyed: the fault is fatal.
         """
         place = TopicPartition(position.topic, 0, position.offset, position.metadata)
-        met: list[KafkaException] = []
-        producer = self._producer
-
-        def call() -> None:
-            try:
-                producer.send_offsets_to_transaction([place], _group(group), timeout_s)
-            except KafkaException as error:
-                met.append(error)
-
-        thread = threading.Thread(target=call, name="headwater-kafka-offset", daemon=True)
-        thread.start()
-        thread.join(min(timeout_s + _GRACE_S, _COORDINATOR_S))
-        if thread.is_alive():
+        producer, metadata = self._producer, _group(group)
+        try:
+            answered = self._beside.call(
+                lambda left: producer.send_offsets_to_transaction([place], metadata, left),
+                min(timeout_s, _OFFSETS_S),
+            )
+        except KafkaException as error:
+            self._raise(Step.OFFSETS, error)
+        if not answered:
             fault = BrokerFault(KafkaError._TIMED_OUT, fatal=True)
             text = f"the coordinator of group {group} does not answer"
             raise BrokerError(Step.OFFSETS.value, fault, text)
-        if met:
-            self._raise(Step.OFFSETS, met[0])
 
     def commit(self, timeout_s: float) -> None:
         """End the transaction; on return it is committed, and every offset was told."""
@@ -322,6 +320,7 @@ class TransactionalProducer:
         """Let go without another word to the broker; returns at once."""
         held = [self._producer]
         del self._producer, self.produce
+        self._beside.end()
 
         def let_go() -> None:
             # Its own `close` would try to abort: nothing more is to be said by this producer.
@@ -329,6 +328,44 @@ class TransactionalProducer:
 
         # The driver waits for what is in flight, which a dead broker never answers.
         threading.Thread(target=let_go, name="headwater-kafka-close", daemon=True).start()
+
+
+class _Beside:
+    """A thread for calls that may never return; it is left behind with one that does not."""
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._started = False
+
+    def call(self, work: Callable[[float], None], timeout_s: float) -> bool:
+        """Do it; False if it has not returned well behind its time. Raises what it raises."""
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._serve, name="headwater-kafka-call", daemon=True).start()
+        done = threading.Event()
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                work(timeout_s)
+            except BaseException as error:  # noqa: BLE001 - raised where it was called
+                errors.append(error)
+            done.set()
+
+        self._asked.put(run)
+        if not done.wait(timeout_s + _GRACE_S):
+            return False
+        if errors:
+            raise errors[0]
+        return True
+
+    def _serve(self) -> None:
+        while (work := self._asked.get()) is not None:
+            work()
+
+    def end(self) -> None:
+        """Let the thread go once it is free."""
+        self._asked.put(None)
 
 
 def _both(one: Told, other: Told) -> Told:
