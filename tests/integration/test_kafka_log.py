@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, Producer
 from support_kafka import Broker
 from support_kafka_log import assert_rebuilt_from_topics, assert_topics_give, open_kafka
 from support_log import (
@@ -139,8 +138,7 @@ def test_a_replica_of_topics_that_were_made_anew_is_refused(
     table = make_table(log)
     write(log, table, insert(table, 1, (1, "a")))
     log.close()
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.delete_topics([table.topic])[table.topic].result(30)
+    Admin(log.cluster).delete(table.topic)
     with pytest.raises(ReplicaMismatch, match="gone|anew"):
         open_kafka(tmp_path / "one", kafka.bootstrap, prefix)
     create_topic(kafka.bootstrap, table.topic)
@@ -190,13 +188,11 @@ def test_a_topic_of_a_table_that_was_never_committed_is_taken_away(
     assert_rebuilt_from_topics(log)
 
 
-def group_stands(log: KafkaLog, group: str, topic: str) -> tuple[int, str | None]:
+def group_stands(log: KafkaLog, group: str, topic: str) -> tuple[int, str]:
     """A group's committed offset as Kafka's own tools see it."""
-    admin = AdminClient({"bootstrap.servers": log.cluster.brokers})
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
-    told = admin.list_consumer_group_offsets([asked], require_stable=True)[group].result(30)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    place: TopicPartition = told.topic_partitions[0]
-    return place.offset, place.metadata
+    found = Admin(log.cluster).group_offset(group, topic)
+    assert found is not None, f"group {group} has no offset"
+    return found.offset, found.metadata
 
 
 def test_a_watermark_and_its_groups_offset_move_together(log: KafkaLog) -> None:
