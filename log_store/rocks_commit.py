@@ -179,7 +179,7 @@ class Committer:
         ticket = Ticket(batch)
         if not self._queue.waiting and self._writer.acquire(blocking=False):
             try:
-                self._run([ticket])
+                self._run((ticket,))
             finally:
                 self._writer.release()
         else:
@@ -256,17 +256,16 @@ class Committer:
         except Exception as error:  # noqa: BLE001 - nothing was written: the caller's own
             ticket.error = error
             return
-        match ready:
-            case Committed():
-                ticket.result = ready
-            case Sequenced():
-                self._take_large(ticket, ready, group)
-            case _:
-                ticket.written = True
-                self._store.write(ready.rocks)
-                failpoint("commit.after_append")
-                self._live.advance(ready.sequenced, ready.made, ready.chain)
-                ticket.result = committed_of(ready.sequenced.row)
+        if isinstance(ready, _Ready):
+            ticket.written = True
+            self._store.write(ready.rocks)
+            failpoint("commit.after_append")
+            self._live.advance(ready.sequenced, ready.made, ready.chain)
+            ticket.result = committed_of(ready.sequenced.row)
+        elif isinstance(ready, Committed):
+            ticket.result = ready
+        else:
+            self._take_large(ticket, ready, group)
 
     def _ready(self, batch: Batch) -> "Committed | Sequenced | _Ready":
         """The answer if nothing is to be written, the place of a large batch, or what to write."""
@@ -278,7 +277,9 @@ class Committer:
         if byte_size(batch) > LARGE_BYTES:
             return sequenced
         rocks = self._store.batch()
-        made = [put_table(rocks, sequenced, table) for table in sequenced.assemblies]
+        made: list[VersionRow] = []
+        for table in sequenced.assemblies:
+            made.append(put_table(rocks, sequenced, table))
         chain = put_commit(rocks, sequenced, batch.catalog, made, live.chain)
         self._mark_checked(rocks)
         return _Ready(rocks, sequenced, made, chain)
@@ -312,7 +313,8 @@ class Committer:
 
     def _settle(self, group: Sequence[Ticket]) -> None:
         """Wait for the disk and publish what was written."""
-        if not any(ticket.written for ticket in group):
+        written = [ticket for ticket in group if ticket.written]
+        if not written:
             return
         parts = self._parts
         if parts.fsync:
@@ -323,7 +325,7 @@ class Committer:
         self._looked_ns = monotonic_ns()
         failpoint("commit.after_sync")
         parts.publish()
-        for ticket in group:
+        for ticket in written:
             ticket.written = False
         failpoint("commit.after_publish")
 
@@ -379,11 +381,14 @@ _CLOSED = "the store is closed: connect again"
 
 def committed_of(row: CommitRow) -> Committed:
     """What the caller of a commit is told."""
-    return Committed(row.sequence, row.commit_id, row.time_us, row.versions, result=row.result)
+    return Committed(row.sequence, row.commit_id, row.time_us, row.versions, False, row.result)
 
 
 def byte_size(batch: Batch) -> int:
-    return sum(c.byte_size + _EVENT_BYTES * c.count for c in batch.tables.values())
+    size = 0
+    for changes in batch.tables.values():
+        size += changes.byte_size + _EVENT_BYTES * changes.count
+    return size
 
 
 def _stopped(error: Exception) -> StoreUnavailable:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from weakref import WeakSet
+from weakref import ref
 
 import pyarrow as pa
 
@@ -30,7 +30,9 @@ class ServedStore:
         self._store, self._lock = opened.store, opened.lock
         self._live = live
         self._marker = HeadMarker(path, opened.epoch, synced=synced)
-        self._shared: WeakSet[Published] = WeakSet()
+        # What readers may still hold, each until it is gone.
+        self._shared: set[ref[Published]] = set()
+        self._unshare = self._shared.discard
         self._changed = threading.Condition()
         self._waiting = 0
         self._ids = threading.Lock()
@@ -53,10 +55,12 @@ class ServedStore:
 
     def view(self) -> RocksView:
         """The newest published state."""
-        at = self._alive()
+        at = self._published
+        if at is None:
+            at = self._alive()
         if not at.shared:
             at.shared = True
-            self._shared.add(at)
+            self._shared.add(ref(at, self._unshare))
         return RocksView(at)
 
     def _publish(self) -> None:
@@ -164,8 +168,10 @@ class ServedStore:
                 return
             self._changed.notify_all()
         # A snapshot would keep the files open, and RocksDB's own lock held.
-        for published in (*self._shared, last):
-            published.drop()
+        last.drop()
+        for shared in list(self._shared):
+            if (published := shared()) is not None:
+                published.drop()
         with self._snapshots:
             try:
                 self._lock.check()

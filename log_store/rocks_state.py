@@ -50,7 +50,9 @@ class LiveState:
     def advance(self, sequenced: Sequenced, made: Sequence[VersionRow], chain: bytes) -> None:
         """Go on to a commit that was just written."""
         row = sequenced.row
-        for version in (*sequenced.created, *made):
+        for version in sequenced.created:
+            self.heads[version.table] = version
+        for version in made:
             self.heads[version.table] = version
         for mark in sequenced.watermarks:
             self.marks[mark.consumer] = mark

@@ -78,43 +78,39 @@ def _raise(error: Exception, what: str) -> NoReturn:
 class WriteBatch:
     """Puts and deletes over all families; lands whole or not at all. Written once."""
 
-    __slots__ = ("_handles", "_rocks", "delete_in", "put_in")
+    __slots__ = ("_handles", "delete_in", "put_in", "rocks")
 
     def __init__(self, handles: Mapping[str, rocksdict.ColumnFamily]) -> None:
         self._handles = handles
-        self._rocks = rocksdict.WriteBatch(raw_mode=True)
+        self.rocks: Final = rocksdict.WriteBatch(raw_mode=True)
+        """What the store writes."""
         # The driver's own bound methods, for loops over many rows: (key, value, handle).
-        self.put_in = self._rocks.put
-        self.delete_in = self._rocks.delete
+        self.put_in = self.rocks.put
+        self.delete_in = self.rocks.delete
 
     def put(self, family: str, key: bytes, value: bytes) -> None:
         """Set one key."""
-        self._rocks.put(key, value, self._handles[family])
+        self.put_in(key, value, self._handles[family])
 
     def delete(self, family: str, key: bytes) -> None:
         """Remove one key, if it is there."""
-        self._rocks.delete(key, self._handles[family])
+        self.delete_in(key, self._handles[family])
 
     def delete_range(self, family: str, start: bytes, end: bytes) -> None:
         """Remove the keys of [start, end)."""
-        self._rocks.delete_range(start, end, self._handles[family])
+        self.rocks.delete_range(start, end, self._handles[family])
 
     def handle(self, family: str) -> rocksdict.ColumnFamily:
         """What `put_in` and `delete_in` name a family by."""
         return self._handles[family]
 
-    @property
-    def rocks(self) -> rocksdict.WriteBatch:
-        """What the store writes."""
-        return self._rocks
-
     def __len__(self) -> int:
-        return len(self._rocks)
+        return len(self.rocks)
 
     @property
     def byte_size(self) -> int:
         """Bytes gathered so far."""
-        return self._rocks.size_in_bytes()
+        return self.rocks.size_in_bytes()
 
 
 class Moment:
@@ -129,10 +125,16 @@ class Moment:
 
     __slots__ = ("__weakref__", "_cursor", "_lock", "_number", "_snapshots", "_store")
 
-    def __init__(self, store: "Store", families: Mapping[str, rocksdict.Rdict]) -> None:
+    def __init__(self, store: "Store", cur: rocksdict.Rdict, *others: rocksdict.Rdict) -> None:
         self._store: Store | None = store
-        self._snapshots = {name: families[name].snapshot() for name in _POINT_IN_TIME}
-        self._cursor: rocksdict.RdictIter | None = families[_SCANNED].iter()
+        pk, watermarks = others
+        # One for each of _POINT_IN_TIME; made at every commit, so without a loop.
+        self._snapshots = {
+            "cur": cur.snapshot(),
+            "pk": pk.snapshot(),
+            "watermarks": watermarks.snapshot(),
+        }
+        self._cursor: rocksdict.RdictIter | None = cur.iter()
         self._number = store.last_write()
         self._lock = threading.Lock()
 
@@ -210,6 +212,7 @@ class Store:
             self.handles = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
         except Exception as error:  # noqa: BLE001 - the driver raises the bare class
             _raise(error, str(path))
+        self._in_time = tuple(self._families[name] for name in _POINT_IN_TIME)
         self._unsynced = rocksdict.WriteOptions()
         self._unsynced.sync = False
         self._how = self._unsynced
@@ -302,7 +305,7 @@ class Store:
 
     def moment(self) -> Moment:
         """All families as they are now; nothing may be written meanwhile."""
-        return Moment(self, self._families)
+        return Moment(self, *self._in_time)
 
     def catch_up(self) -> None:
         """A secondary reads on in what the owner has written."""
@@ -325,6 +328,7 @@ class Store:
     def close(self) -> None:
         """Close the files. A second call does nothing."""
         families, self._families = self._families, dict[str, rocksdict.Rdict]()
+        self._in_time = ()
         # Batches share this very dict, and a handle that lives keeps the files open.
         self.handles.clear()
         for driver in (*families.values(), self._db):
@@ -344,7 +348,7 @@ class Store:
         for driver in (*self._families.values(), self._db):
             # One reference that nobody gives back: the driver closes when its object goes.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(driver))
-        self._families = dict[str, rocksdict.Rdict]()
+        self._families, self._in_time = dict[str, rocksdict.Rdict](), ()
         self.handles.clear()
 
     def __enter__(self) -> Self:

@@ -297,7 +297,8 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
     Raises:
         WriteConflict: another commit took a name that this one wants. Nothing is written.
     """
-    place, time_us = latest.sequence + 1, max(now_us, latest.time_us + 1)
+    place, time_us = latest.sequence + 1, latest.time_us + 1
+    time_us = max(time_us, now_us)
     catalog, name, epoch = latest.catalog, latest.name, latest.epoch
     created: dict[int, VersionRow] = {}
     if batch.catalog:
@@ -313,7 +314,7 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         if not changes.count:
             continue
         table = catalog.table(table_id)
-        before = created[table_id] if table_id in created else latest.head(table_id)
+        before = created.get(table_id) or latest.head(table_id)
         version = before.version + 1
         constants = EventConstants(
             VERSION,
@@ -349,7 +350,9 @@ def sequence(batch: Batch, latest: Latest, now_us: int) -> Sequenced:
         len(batch.catalog),
         epoch,
     )
-    audit = [AuditRow(place, time_us, batch.actor, what, detail) for what, detail in batch.audit]
+    audit: list[AuditRow] = []
+    for what, detail in batch.audit:
+        audit.append(AuditRow(place, time_us, batch.actor, what, detail))
     marks = watermarks_of(moved, row) if moved else []
     return Sequenced(row, catalog, marks, audit, list(created.values()), assemblies)
 

@@ -37,6 +37,7 @@ _FEW: Final = 512  # below this many changes, row by row is faster than column b
 CONNECTOR: Final = "headwater"
 OP_SIZE: Final = SHORT[1 << 1]
 OPS: Final = {op: OP_SIZE + bytes((op,)) for op in b"cudr"}
+_FIRST: Final = SHORT[1 << 1]
 _LSN: Final = SOME  # txId ends, the branch of lsn
 _VERSION: Final = NULL + SOME  # lsn ends, xmin, the branch of commit_version
 _EPOCH: Final = NULL + SOME  # row_id ends, no pair_seq, the branch of epoch
@@ -147,8 +148,9 @@ def only_event(c: EventConstants, change: RowChangeLike) -> bytes:
 
     The bytes that `EventWriter.rows` gives for it, in one go: most commits are of one row.
     """
-    ts_us, written_us, version, seq = c.ts_us, c.written_us, c.version, c.first_event_seq
-    head, after_ms, place = _frame(c.product, c.name, c.db, c.schema, c.table)
+    (product, name, db, schema, table, ts_us, written_us, version, sequence, count, *rest) = c
+    epoch, commit_id, seq, total, order, _ = rest
+    head, after_ms, place = _frame(product, name, db, schema, table)
     before, after, text = change.before, change.after, b'["%d","%d"]' % (version, seq)
     time_us, number = encode_long(ts_us), encode_long(seq)
     return b"".join(
@@ -163,7 +165,7 @@ def only_event(c: EventConstants, change: RowChangeLike) -> bytes:
             SOME,
             time_us,
             place,
-            encode_long(c.sequence),
+            encode_long(sequence),
             _LSN,
             number,
             _VERSION,
@@ -171,15 +173,15 @@ def only_event(c: EventConstants, change: RowChangeLike) -> bytes:
             SOME,
             number,
             SOME,
-            encode_long(c.event_count),
+            _FIRST if count == 1 else encode_long(count),
             SOME,
             encode_long(change.row_id),
             _EPOCH,
-            encode_long(c.epoch),
+            encode_long(epoch),
             SOME,
-            encode_string(c.commit_id),
-            encode_long(c.first_total_order),
-            encode_long(c.first_table_order),
+            encode_string(commit_id),
+            _FIRST if total == 1 else encode_long(total),
+            _FIRST if order == 1 else encode_long(order),
             OPS[change.op],
             SOME,
             _millis(written_us // 1000),

@@ -42,8 +42,8 @@ SABOTAGES = (
     Sabotage(
         "ack before append",
         "log_store/rocks_commit.py",
-        "                self._store.write(ready.rocks)\n",
-        "                threading.Timer(0.5, self._store.write, (ready.rocks,)).start()\n",
+        "            self._store.write(ready.rocks)\n",
+        "            threading.Timer(0.5, self._store.write, (ready.rocks,)).start()\n",
         ("tests/contract/test_log.py",),
     ),
     Sabotage(
