@@ -74,7 +74,7 @@ def put_all(folder: Path, puts: Puts) -> float:
         batch = store.batch()
         put = batch.put_in
         for family, entries in columns.items():
-            handle = batch.handle(family)
+            handle = batch.handles[family]
             for key, value in entries[first : first + _BATCH]:
                 put(key, value, handle)
         store.write(batch)

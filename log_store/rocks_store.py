@@ -78,10 +78,11 @@ def _raise(error: Exception, what: str) -> NoReturn:
 class WriteBatch:
     """Puts and deletes over all families; lands whole or not at all. Written once."""
 
-    __slots__ = ("_handles", "delete_in", "put_in", "rocks")
+    __slots__ = ("delete_in", "handles", "put_in", "rocks")
 
     def __init__(self, handles: Mapping[str, rocksdict.ColumnFamily]) -> None:
-        self._handles = handles
+        self.handles: Final = handles
+        """What `put_in` and `delete_in` name the families by."""
         self.rocks: Final = rocksdict.WriteBatch(raw_mode=True)
         """What the store writes."""
         # The driver's own bound methods, for loops over many rows: (key, value, handle).
@@ -90,19 +91,15 @@ class WriteBatch:
 
     def put(self, family: str, key: bytes, value: bytes) -> None:
         """Set one key."""
-        self.put_in(key, value, self._handles[family])
+        self.put_in(key, value, self.handles[family])
 
     def delete(self, family: str, key: bytes) -> None:
         """Remove one key, if it is there."""
-        self.delete_in(key, self._handles[family])
+        self.delete_in(key, self.handles[family])
 
     def delete_range(self, family: str, start: bytes, end: bytes) -> None:
         """Remove the keys of [start, end)."""
-        self.rocks.delete_range(start, end, self._handles[family])
-
-    def handle(self, family: str) -> rocksdict.ColumnFamily:
-        """What `put_in` and `delete_in` name a family by."""
-        return self._handles[family]
+        self.rocks.delete_range(start, end, self.handles[family])
 
     def __len__(self) -> int:
         return len(self.rocks)

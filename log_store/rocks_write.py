@@ -98,7 +98,7 @@ def put_table(batch: WriteBatch, sequenced: Sequenced, table: int) -> VersionRow
     if only is not None:
         change, message = only
         chunk = encode_one(schema_id, message)
-        batch.put_in(keys.chunk_key(table, version, 0), chunk, batch.handle("log"))
+        batch.put_in(keys.chunk_key(table, version, 0), chunk, batch.handles["log"])
         _put_rows(batch, table, stored_prefix(version, schema_id), (change,))
         return assembly.version_row()
     chunks = ChunkWriter(schema_id)
@@ -125,7 +125,7 @@ def put_commit(
     row, put = sequenced.row, batch.put_in
     sequence = row.sequence
     covered: list[bytes] = []
-    of = batch.handle("versions")
+    of = batch.handles["versions"]
     for version in sequenced.created:
         put(keys.version_key(version.table, version.version), encode_version(version), of)
     autos: dict[int, Autos] = {}
@@ -142,7 +142,7 @@ def put_commit(
         batch.put("watermarks", keys.move_key(mark.consumer, sequence), b"")
     value = encode_commit(row, autos)
     digest = chain_commit(chain, sequence, value, covered)
-    place, of = keys.number(sequence), batch.handle("commits")
+    place, of = keys.number(sequence), batch.handles["commits"]
     put(keys.commit_key(sequence), value + digest, of)
     put(keys.commit_id_key(row.commit_id), place, of)
     if row.idempotency is not None:
@@ -182,7 +182,7 @@ def _put_rows(
     batch: WriteBatch, table: int, prefix: bytes, changes: Sequence[RowChange] | Iterator[RowChange]
 ) -> None:
     put, delete = batch.put_in, batch.delete_in
-    cur, pk = batch.handle("cur"), batch.handle("pk")
+    cur, pk = batch.handles["cur"], batch.handles["pk"]
     row_key, number, of_table = keys.row_key, keys.number, keys.table_prefix(table)
     for op, row_id, _, after, old_key, new_key, _, _ in changes:
         if op == OP_DELETE:
@@ -197,7 +197,7 @@ def _put_rows(
 
 
 def _put_inserts(batch: WriteBatch, table: int, prefix: bytes, segment: Columns) -> None:
-    put, cur, pk = batch.put_in, batch.handle("cur"), batch.handle("pk")
+    put, cur, pk = batch.put_in, batch.handles["cur"], batch.handles["pk"]
     row_keys = keys.row_keys(table, segment.row_ids)
     images = values_of(segment.after, len(segment))
     for key, image in zip(row_keys, images, strict=True):

@@ -141,6 +141,7 @@ class TableAssembly:
         "_table",
         "_updates",
         "_writer",
+        "schema_id",
         "version",
     )
 
@@ -155,17 +156,14 @@ class TableAssembly:
         self._constants = constants
         self.version: Final = constants.version
         """The version these changes make."""
+        self.schema_id: Final = table.generations[-1].schema_id
+        """The registry's id of the schema these events are in."""
         self._inserts = self._updates = self._deletes = self._size = self._count = 0
         self._next_row_id = before.next_row_id
         # Made when there is more than one change to write and to chain.
         self._writer: EventWriter | None = None
         self._chain: ChainDigest | None = None
         self._only_digest = b""
-
-    @property
-    def schema_id(self) -> int:
-        """The registry's id of the schema these events are in."""
-        return self._table.schema.schema_id
 
     @property
     def byte_size(self) -> int:
@@ -380,7 +378,7 @@ def first_version(table: TableObject, place: int, time_us: int) -> VersionRow:
 
 
 def _namespace(catalog: Catalog, table: TableObject) -> str:
-    value = catalog.get("schema", table.namespace)
+    value = catalog.objects.get(("schema", table.namespace))
     assert isinstance(value, Namespace)
     return value.name
 

@@ -67,9 +67,15 @@ def update(
         return _update_each(tx, of, data)
     if not setters:
         raise BadArgument("update needs set={column: value}, or rows with their key")
-    positions = {_position(of, name): value for name, value in setters.items()}
-    matched = _matching(tx, of, which)
-    return tx.update(of, [(row_id, _changed(of.schema, row, positions)) for row_id, row in matched])
+    schema = of.schema
+    positions: dict[int, Setter] = {}
+    for name, value in setters.items():
+        at = schema.positions.get(name)
+        positions[_position(of, name) if at is None else at] = value
+    changed: list[tuple[int, Row]] = []
+    for row_id, row in _matching(tx, of, which):
+        changed.append((row_id, _changed(schema, row, positions)))
+    return tx.update(of, changed)
 
 
 def _update_each(tx: Transaction, of: TableObject, data: Data) -> int:

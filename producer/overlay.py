@@ -46,11 +46,10 @@ class Overlay(Written):
     __slots__ = ("_lately", "codec", "created", "head", "key_at", "schema", "table", "view")
 
     def __init__(self, view: View, table: TableObject, *, created: bool) -> None:
-        super().__init__(hidden=created, keyed=bool(table.schema.key))
+        schema = table.generations[-1]
+        super().__init__(hidden=created, keyed=bool(schema.key))
         self.view, self.table, self.created = view, table, created
-        self.schema = table.schema
-        self.codec = codec(table.schema)
-        self.key_at = table.schema.key_positions
+        self.schema, self.codec, self.key_at = schema, codec(schema), schema.key_positions
         self.head = -1 if created else view.head(table.id).version
         # The rows read last, since what is updated has mostly just been looked up.
         self._lately: dict[int, Known] = {}

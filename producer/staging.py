@@ -40,7 +40,7 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
         RowNotFound, RowTwice: a row is not there, or changed twice. Nothing is staged.
     """
     if len(updates) == 1 and not inserts and not deletes:
-        row_id, row = updates[0]
+        ((row_id, row),) = updates
         old = overlay.known(row_id)
         if old is not None and _same_key(overlay, old.row, row):
             _update_one(overlay, row_id, old, overlay.codec.encode(row))

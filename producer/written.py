@@ -79,8 +79,9 @@ class Written:
         # The next row id of a table that nobody else can know yet.
         self.next_row_id = 1
         self._journaling = False
-        self._rows_were: list[tuple[int, Own | None | Absent]] = []
-        self._keys_were: list[tuple[bytes, int | Absent]] = []
+        # What there was before the statement that is open; made when one begins.
+        self._rows_were: list[tuple[int, Own | None | Absent]]
+        self._keys_were: list[tuple[bytes, int | Absent]]
 
     @property
     def pristine(self) -> bool:

@@ -148,8 +148,8 @@ def only_event(c: EventConstants, change: RowChangeLike) -> bytes:
 
     The bytes that `EventWriter.rows` gives for it, in one go: most commits are of one row.
     """
-    (product, name, db, schema, table, ts_us, written_us, version, sequence, count, *rest) = c
-    epoch, commit_id, seq, total, order, _ = rest
+    product, name, db, schema, table, ts_us, written_us, version, sequence, count = c[:10]
+    epoch, commit_id, seq, total, order = c[10:15]
     head, after_ms, place = _frame(product, name, db, schema, table)
     before, after, text = change.before, change.after, b'["%d","%d"]' % (version, seq)
     time_us, number = encode_long(ts_us), encode_long(seq)
