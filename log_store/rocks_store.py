@@ -378,6 +378,10 @@ def _options(settings: StoreSettings, cache: rocksdict.Cache, family: str) -> ro
     table.set_block_cache(cache)
     if family in _POINT_FAMILIES:
         table.set_bloom_filter(10, False)
+        # Most rows and keys that are looked up lie in files: without this each look would first
+        # go down the whole list of what was written last.
+        options.set_memtable_whole_key_filtering(True)
+        options.set_memtable_prefix_bloom_ratio(0.02)
     options.set_block_based_table_factory(table)
     return options
 
