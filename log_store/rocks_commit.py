@@ -34,6 +34,7 @@ LARGE_BYTES: Final = 16 << 20
 CHECK_EVERY: Final = 4096
 _CHECK_BYTES_EACH: Final = 4096
 PATIENCE_S: Final = 0.001
+WAKE_S: Final = 1.0
 _LOOK_AGAIN_NS: Final = 1_000_000
 # What an event costs beside its images.
 _EVENT_BYTES: Final = 160
@@ -54,23 +55,54 @@ class Large(Protocol):
 
 
 class Ticket:
-    """One batch on its way, and what became of it."""
+    """One batch on its way, and what became of it.
 
-    __slots__ = ("batch", "done", "error", "result", "told", "written")
+    Of a group that is answered the first to wait is woken, and each wakes the one `after` it: all
+    at once would queue up for the interpreter, and spend more on that than on their work.
+    """
+
+    __slots__ = ("after", "answered", "batch", "done", "error", "left", "result", "told", "written")
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.done: threading.Lock | None = None
         self.result: Committed | None = None
         self.error: BaseException | None = None
-        self.written = False
-        self.told = False
+        self.written = self.told = self.answered = self.left = False
+        self.after: Ticket | None = None
+
+    def wait(self) -> None:
+        """Wait for the answer, and wake the next one."""
+        assert self.done is not None
+        try:
+            # Whoever was to wake this one may have been interrupted at that very moment.
+            while not self.done.acquire(timeout=WAKE_S) and not self.answered:
+                pass
+        finally:
+            self.left = True
+            if self.answered and self.after is not None:
+                self.after.tell()
 
     def tell(self) -> None:
-        """Wake whoever waits for it, once."""
-        if self.done is not None and not self.told:
-            self.told = True
-            self.done.release()
+        """Wake whoever waits for it, once; if nobody does any more, the next one."""
+        ticket: Ticket | None = self
+        while ticket is not None and not ticket.told:
+            ticket.told = True
+            if ticket.done is not None and not ticket.left:
+                ticket.done.release()
+                return
+            ticket = ticket.after
+
+
+def answer(tickets: Sequence[Ticket]) -> None:
+    """Wake all that wait for these, one after the other."""
+    after: Ticket | None = None
+    for ticket in reversed(tickets):
+        if not ticket.answered:
+            ticket.after, after = after, ticket
+            ticket.answered = True
+    if after is not None:
+        after.tell()
 
 
 class GatheringQueue:
@@ -183,13 +215,14 @@ class Committer:
             finally:
                 self._writer.release()
         else:
-            self._enqueue(ticket).acquire()
+            self._enqueue(ticket)
+            ticket.wait()
         if ticket.error is not None:
             raise ticket.error
         assert ticket.result is not None
         return ticket.result
 
-    def _enqueue(self, ticket: Ticket) -> threading.Lock:
+    def _enqueue(self, ticket: Ticket) -> None:
         done = ticket.done = threading.Lock()
         done.acquire()
         if self._thread is None:
@@ -198,7 +231,6 @@ class Committer:
         # After the end the taker may have gone: a ticket that is still there was not taken.
         if self._closing and self._queue.withdraw(ticket):
             raise StoreUnavailable(_CLOSED)
-        return done
 
     def _start(self) -> None:
         with self._door:
@@ -218,8 +250,7 @@ class Committer:
                 try:
                     self._run(tickets)
                 finally:
-                    for ticket in tickets:
-                        ticket.tell()
+                    answer(tickets)
             if last:
                 return
 
@@ -294,9 +325,7 @@ class Committer:
     def _take_large(self, ticket: Ticket, sequenced: Sequenced, group: Sequence[Ticket]) -> None:
         # Nobody's answer waits for somebody else's large commit.
         self._settle(group)
-        for other in group:
-            if other.result is not None or other.error is not None:
-                other.tell()
+        answer([one for one in group if one.result is not None or one.error is not None])
         large = self._parts.large
         try:
             made = large.stage(sequenced)

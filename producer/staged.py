@@ -6,7 +6,6 @@ transaction open; an unfinished transaction leaves nothing.
 """
 
 import json
-import os
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from headwater.log_store.catalog import Catalog, CatalogEvent, TableObject
 from headwater.log_store.errors import OutcomeUnknown
 from headwater.log_store.port import Batch, Log, View
 from headwater.log_store.records import Committed, Idempotency, Move
+from headwater.producer.commit_ids import new_commit_id
 from headwater.producer.errors import (
     AlterAfterWrite,
     NotFound,
@@ -61,7 +61,7 @@ class Staged:
         clock: Callable[[], int] | None = None,
     ) -> None:
         self.log, self.actor, self.idempotency = log, actor, idempotency
-        self.commit_id = os.urandom(12).hex()
+        self.commit_id = new_commit_id()
         self.view: View = log.view()
         self._clock, self._now_us = clock, 0
         self._intents = Intents(self.view)
