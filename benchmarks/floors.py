@@ -2,9 +2,12 @@
 
 import os
 import statistics
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 
@@ -81,6 +84,77 @@ def put_all(folder: Path, puts: Puts) -> float:
     store.sync()
     store.close()
     return time.process_time() - start
+
+
+def handed_s(folder: Path, size: int, threads: int, each: int) -> float:
+    """Seconds a commit of that many threads that have nothing to do but hand `size` bytes over.
+
+    One more thread appends what has come, flushes once and wakes them: group commit without a
+    store, so what it takes is Python passing its one running thread around, and the disk.
+    """
+    waiting: deque[threading.Lock] = deque()
+    bell = threading.Semaphore(0)
+
+    def commit() -> None:
+        done = threading.Lock()
+        done.acquire()
+        for _ in range(each):
+            waiting.append(done)
+            bell.release()
+            done.acquire()
+
+    def serve() -> None:
+        left = threads * each
+        with (folder / "handed").open("ab", buffering=0) as file:
+            while left:
+                bell.acquire()
+                group = [waiting.popleft() for _ in range(len(waiting))]
+                if group:
+                    file.write(bytes(size * len(group)))
+                    os.fdatasync(file.fileno())
+                left -= len(group)
+                for done in group:
+                    done.release()
+
+    all_of_them = [threading.Thread(target=work) for work in (serve, *[commit] * threads)]
+    start = time.perf_counter()
+    for thread in all_of_them:
+        thread.start()
+    for thread in all_of_them:
+        thread.join()
+    return (time.perf_counter() - start) / (threads * each)
+
+
+def bare_update_s(folder: Path, commits: int) -> float:
+    """CPU seconds of what one update asks of RocksDB, the system and the hash, and nothing else.
+
+    Two looks, one write of five entries as long as a store's, the snapshots that a view needs, the
+    directory's owner looked at, the head marker written, three digests.
+    """
+    folder.mkdir()
+    owner, value = folder / "owner", os.urandom(180)
+    owner.write_bytes(value)
+    with Store(folder / "store", StoreSettings()) as store, owner.open("r+b", buffering=0) as file:
+        handles = store.handles
+        start = time.process_time()
+        for place in range(commits):
+            key = place.to_bytes(12, "big")
+            store.get("pk", key)
+            store.get("cur", key)
+            batch = store.batch()
+            for family, size in (("log", 180), ("cur", 50), ("versions", 110), ("commits", 120)):
+                batch.put_in(key, value[:size], handles[family])
+            batch.put_in(key + key, key, handles["commits"])
+            for _ in range(3):
+                blake2b(value, digest_size=32).digest()
+            store.write(batch)
+            os.stat(owner)
+            os.pread(file.fileno(), 20, 0)
+            os.pwrite(file.fileno(), value[:110], 0)
+            held = store.moment()
+        seconds = (time.process_time() - start) / commits
+        held.drop()
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)
