@@ -113,7 +113,7 @@ class Transaction(Staged):
     def row_by_key(self, table: TableObject, key: Sequence[Plain]) -> tuple[int, Row] | None:
         """The row with these key values, in key order, and its id; own writes are seen."""
         overlay = self._read(table)
-        found = overlay.by_key(overlay.codec.key_of(key if type(key) is tuple else tuple(key)))
+        found = overlay.by_key(overlay.codec.key_of(tuple(key)))
         return None if found is None else (found[0], found[1].row)
 
     def row(self, table: TableObject, row_id: int) -> Row | None:
