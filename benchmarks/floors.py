@@ -135,7 +135,7 @@ def bare_update_s(folder: Path, commits: int) -> float:
     owner, value = folder / "owner", os.urandom(180)
     owner.write_bytes(value)
     with Store(folder / "store", StoreSettings()) as store, owner.open("r+b", buffering=0) as file:
-        handles = store.handles
+        handles, held = store.handles, store.moment()
         start = time.process_time()
         for place in range(commits):
             key = place.to_bytes(12, "big")
@@ -151,6 +151,7 @@ def bare_update_s(folder: Path, commits: int) -> float:
             os.stat(owner)
             os.pread(file.fileno(), 20, 0)
             os.pwrite(file.fileno(), value[:110], 0)
+            held.drop()
             held = store.moment()
         seconds = (time.process_time() - start) / commits
         held.drop()
