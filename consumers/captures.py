@@ -47,8 +47,9 @@ CommitIds = Callable[[I64], Sequence[str]]
 class Changes:
     """n captured changes in order, each with its image before, its image after, or both.
 
-    `before_at[i]` and `after_at[i]` are rows of `before` and `after`, -1 for no image. `sequences`
-    are places in the commit sequence, `times_us` commit times.
+    `before_at[i]` and `after_at[i]` are rows of `before` and `after`, which may be one table, -1 for
+    no image. `sequences` are places in the commit sequence, `times_us` commit times; these and
+    `versions` may be 0 where nobody asked for them.
     """
 
     row_ids: I64
@@ -62,6 +63,11 @@ class Changes:
 
     def __len__(self) -> int:
         return len(self.row_ids)
+
+    @property
+    def first_after(self) -> int:
+        """Where images after begin when they are counted on from those before."""
+        return 0 if self.before is self.after else self.before.num_rows
 
     def pick(self, which: npt.NDArray[np.int64]) -> "Changes":
         """The chosen changes in the order given; images stay as they are."""
@@ -159,7 +165,7 @@ def stream_rows(
 class _Rows:
     """n rows of a stream: of which change each is, which of its images, and where that stands.
 
-    `image` counts through the images before, then through those after.
+    `image` counts through the images before, then through those after, unless these are one table.
     """
 
     change: I64
@@ -178,7 +184,7 @@ class _Rows:
         deleted = np.zeros(total, dtype=np.int64)
         image[starts[gone]] = changes.before_at[gone]
         deleted[starts[gone]] = 1
-        image[(ends - 1)[made]] = changes.before.num_rows + changes.after_at[made]
+        image[(ends - 1)[made]] = changes.after_at[made] + changes.first_after
         change = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
         return cls(change, deleted, image, gone & made)
 
@@ -209,15 +215,18 @@ _MADE: Final[Mapping[str, Callable[[Changes, _Rows, CommitIds | None], Column]]]
 
 def _images(changes: Changes, rows: _Rows, names: Sequence[str]) -> pa.Table:
     """The images of a stream's rows, taken from those before and those after."""
-    before, after = changes.before.select(names), changes.after.select(names)
     if not names:
-        return after
-    if not bool(rows.deleted.any()):
-        after_at = rows.image - before.num_rows
-        if len(after_at) == after.num_rows and is_range(after_at):
-            return after
-        return after.take(after_at)
-    return pa.concat_tables([before, after]).combine_chunks().take(rows.image)
+        return changes.after.select(names)
+    first, image = changes.first_after, rows.image
+    images = changes.after.select(names)
+    if first and bool(rows.deleted.any()):
+        images = pa.concat_tables([changes.before.select(names), images]).combine_chunks()
+    else:
+        image = image - first if first else image
+    # Mostly the images were decoded in the order of these rows.
+    if len(image) == images.num_rows and is_range(image):
+        return images
+    return images.take(image)
 
 
 def initial_rows(

@@ -120,6 +120,9 @@ def joined(parts: Sequence[Changes], empty: pa.Table) -> Changes:
     nothing = np.empty(0, dtype=np.int64)
     before_starts = np.cumsum([0, *(part.before.num_rows for part in parts)])
     after_starts = np.cumsum([0, *(part.after.num_rows for part in parts)])
+    before = _one([part.before for part in parts], empty)
+    shared = all(part.before is part.after for part in parts)
+    after = before if shared else _one([part.after for part in parts], empty)
     before_at = [_shifted(p.before_at, s) for p, s in zip(parts, before_starts, strict=False)]
     after_at = [_shifted(p.after_at, s) for p, s in zip(parts, after_starts, strict=False)]
     return Changes(
@@ -129,9 +132,13 @@ def joined(parts: Sequence[Changes], empty: pa.Table) -> Changes:
         np.concatenate([nothing, *(part.versions for part in parts)]),
         np.concatenate([nothing, *(part.sequences for part in parts)]),
         np.concatenate([nothing, *(part.times_us for part in parts)]),
-        pa.concat_tables([empty, *(part.before for part in parts)]).combine_chunks(),
-        pa.concat_tables([empty, *(part.after for part in parts)]).combine_chunks(),
+        before,
+        after,
     )
+
+
+def _one(images: Sequence[pa.Table], empty: pa.Table) -> pa.Table:
+    return pa.concat_tables([empty, *images]).combine_chunks()
 
 
 def _shifted(at: I64, start: int) -> I64:

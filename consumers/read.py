@@ -5,6 +5,7 @@ ALL and INSERT ONLY hold one batch; NET holds the rows that the window touched.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -60,6 +61,8 @@ class ReadOptions:
 
 
 PLAIN = ReadOptions()
+# What the rows of a stream need when nobody asks for more. Key changes bring the other numbers.
+_FEW_NUMBERS: Final = frozenset({"row_id", "pair_seq"})
 
 
 def read(
@@ -120,13 +123,22 @@ def _images(view: View, stream: StreamObject, options: ReadOptions) -> pa.Table:
 def _asked(view: View, stream: StreamObject, options: ReadOptions) -> Asked:
     """What of the events is to be decoded."""
     old = stream.capture is not Capture.INSERT_ONLY
+    numbers = _numbers(options)
     # NET compares images in all columns, and which of them a lens looks at only it knows.
     if options.columns is None or stream.capture is Capture.NET or stream.view is not None:
-        return Asked(before=old)
+        return Asked(before=old, numbers=numbers)
     shape = _images(view, stream, options)
     names = set(_names(stream, shape, options))
     schema = options.schema or view.catalog.table(stream.table).schema
-    return Asked(frozenset(c.id for c in schema.columns if c.name in names), before=old)
+    ids = frozenset(column.id for column in schema.columns if column.name in names)
+    return Asked(ids, before=old, numbers=numbers)
+
+
+def _numbers(options: ReadOptions) -> frozenset[str] | None:
+    """Of what events tell beside their images: what is shown of it, None for all."""
+    names = {name.upper() for name in options.columns or ()}
+    more = options.more_metadata and options.columns is None
+    return None if more or names & set(MORE_METADATA) else _FEW_NUMBERS
 
 
 def _glass(view: View, stream: StreamObject, options: ReadOptions) -> Glass | None:
@@ -143,7 +155,8 @@ def read_changes(
 ) -> Iterator[Changes]:
     """The captured changes of a window, for those who need no rows; see `read`.
 
-    Images have at least the columns asked for.
+    Images have at least the columns asked for; versions, sequences and times are 0 unless they are
+    among them.
     """
     if not window or view.catalog.get("table", stream.table) is None:
         return  # a table that this transaction makes has nothing to read yet
@@ -166,7 +179,8 @@ def _captured(
     """What ALL or INSERT ONLY takes from the window."""
     earlier = _EarlierHalves(view, stream, options)
     for events in _events(view, stream, window, options):
-        earlier.begin(int(events.versions[0]))
+        if bool(events.pair_seqs.any()):
+            earlier.begin(int(events.versions[0]))
         yield captured_changes(events, stream.capture, earlier)
 
 

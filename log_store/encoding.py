@@ -424,7 +424,7 @@ def decode_block(version: int, value: bytes) -> Block:
     np.cumsum(np.frombuffer(value, "<u4", count, _RUN.size), out=offsets[1:])
     if start + int(offsets[-1]) != len(value):
         raise EncodingNotKnown("chunk of the log whose lengths do not add up")
-    return Block(version, schema_id, offsets.tobytes(), value[start:])
+    return Block(version, schema_id, offsets.tobytes(), memoryview(value)[start:])
 
 
 def canonical(value: object) -> str:

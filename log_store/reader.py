@@ -16,6 +16,7 @@ from headwater.log_store.errors import LogDamaged
 from headwater.log_store.port import View
 from headwater.log_store.records import Block
 from headwater.schemas.asked import EVERYTHING, Asked
+from headwater.schemas.columns_cursor import PADDING
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.events import Events, read_events
 from headwater.schemas.project import project
@@ -51,8 +52,9 @@ def read_window(
         LogDamaged: at the damaged version; whole batches before it were yielded.
     """
     of = view.catalog.table(table)
+    room = _Room()
     for run in _runs(view.blocks(table, after, upto), reading.batch_rows):
-        offsets, data = _joined(run)
+        offsets, data = room.joined(run)
         try:
             yield read_events(of.schema_of(run[0].schema_id), data, offsets, reading.asked)
         except (EventUnreadable, KeyError) as error:
@@ -108,20 +110,27 @@ def _single(block: Block) -> bool:
     return isinstance(block.offsets, bytes) and len(block.offsets) == _ONE_EVENT
 
 
-def _joined(run: list[Block]) -> tuple[npt.NDArray[np.int64], bytes]:
-    """The messages of several blocks as offsets into one piece of bytes."""
-    if len(run) == 1:
-        return np.frombuffer(run[0].offsets, dtype="<i8"), run[0].data
-    data = b"".join([block.data for block in run])
-    if all(map(_single, run)):
-        ends = np.zeros(len(run) + 1, np.int64)
-        np.cumsum([len(block.data) for block in run], out=ends[1:])
-        return ends, data
-    parts: list[npt.NDArray[np.int64]] = []
-    start = 0
-    for block in run:
-        offsets = np.frombuffer(block.offsets, dtype="<i8")
-        parts.append(offsets[:-1] + start)
-        start += len(block.data)
-    parts.append(np.array([start], dtype=np.int64))
-    return np.concatenate(parts), data
+class _Room:
+    """Memory that one batch after another is put together in: decoding copies out of it."""
+
+    def __init__(self) -> None:
+        self._room = np.empty(0, np.uint8)
+
+    def joined(self, run: list[Block]) -> tuple[npt.NDArray[np.int64], "bytes | memoryview"]:
+        """The messages of several blocks as offsets into one piece of bytes, valid until the next."""
+        if all(map(_single, run)):
+            ends = np.zeros(len(run) + 1, np.int64)
+            np.cumsum([len(block.data) for block in run], out=ends[1:])
+            return ends, b"".join([*(block.data for block in run), bytes(PADDING)])
+        size = sum(len(block.data) for block in run) + PADDING
+        if len(self._room) < size:
+            self._room = np.empty(size + size // 4, np.uint8)
+        parts: list[npt.NDArray[np.int64]] = []
+        start = 0
+        for block in run:
+            end = start + len(block.data)
+            self._room[start:end] = np.frombuffer(block.data, np.uint8)
+            parts.append(np.frombuffer(block.offsets, dtype="<i8")[:-1] + start)
+            start = end
+        parts.append(np.array([start], dtype=np.int64))
+        return np.concatenate(parts), self._room.data[:size]

@@ -152,7 +152,7 @@ class Block:
     version: int
     schema_id: int
     offsets: "memoryview | bytes"  # little-endian int64, one more than there are messages
-    data: bytes
+    data: "memoryview | bytes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Fold:
         """Take in the next events."""
         which = self._one_each(images.row_ids)
         # Copying the winners out pays only where it lets most images go; else they wait.
-        if 2 * len(which) <= len(images):
+        if 2 * len(which) <= max(len(images), images.data.num_rows):
             images = images.pick(which)
         self._parts.append(images)
         self._held += len(images)

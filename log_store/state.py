@@ -189,7 +189,9 @@ def replayed(view: View, base: Snapshot, wanted: int) -> Snapshot:
     forward = base.version < wanted
     fold = Fold(base.data.slice(0, 0), last=forward)
     low, high = sorted((base.version, wanted))
-    reading = Reading(Asked(before=not forward, after=forward))
+    known = forward and base.versions is not None
+    numbers = {"row_id", "commit_version"} if known else {"row_id"}
+    reading = Reading(Asked(None, not forward, forward, frozenset(numbers)))
     for events in read_current(view, base.table, low, high, reading):
         fold.add(_afters(events) if forward else _befores(events))
     images = fold.images()

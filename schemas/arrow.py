@@ -111,10 +111,14 @@ def floats(column: Column) -> npt.NDArray[np.float64]:
     return cast("npt.NDArray[np.float64]", filled.to_numpy(zero_copy_only=False))
 
 
-def from_whole(numbers: Whole, type_: pa.DataType, null: Flags | None = None) -> Column:
+def from_whole(numbers: "Whole | Small", type_: pa.DataType, null: Flags | None = None) -> Column:
     """Numbers as a column of an integer type, or of one that is an integer inside."""
     narrow = type_.bit_width == 32
-    data: Whole | Small = numbers.astype(np.int32) if narrow else np.ascontiguousarray(numbers)
+    data: Whole | Small = (
+        np.ascontiguousarray(numbers, np.int32)
+        if narrow
+        else np.ascontiguousarray(numbers, np.int64)
+    )
     return from_buffers(type_, len(data), [None if null is None else bits(~null), data])
 
 
@@ -192,11 +196,11 @@ def words(column: Column) -> Whole:
     return numbers[column.offset : column.offset + len(column)]
 
 
-def decimals(type_: pa.DataType, unscaled: Whole, null: Flags | None = None) -> Column:
+def decimals(type_: pa.DataType, unscaled: "Whole | Small", null: Flags | None = None) -> Column:
     """64-bit unscaled numbers as decimals."""
     pairs = np.empty((len(unscaled), 2), np.int64)
     pairs[:, 0] = unscaled
-    pairs[:, 1] = unscaled >> 63
+    pairs[:, 1] = unscaled >> (8 * unscaled.itemsize - 1)
     return from_buffers(type_, len(pairs), [None if null is None else bits(~null), pairs])
 
 
@@ -213,6 +217,12 @@ def contents(strings: pa.BinaryArray) -> memoryview:
     offsets = np.frombuffer(memoryview(cast(bytes, places)), np.int32)
     start, end = offsets[strings.offset], offsets[strings.offset + len(strings)]
     return memoryview(cast(bytes, data))[int(start) : int(end)]
+
+
+def is_ascii(strings: pa.BinaryArray) -> bool:
+    """Whether none of the bytes is of a longer character."""
+    held = contents(strings)
+    return not len(held) or int(np.frombuffer(held, np.uint8).max()) < 128
 
 
 def with_nulls(strings: Column, null: Flags) -> Column:

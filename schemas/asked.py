@@ -8,14 +8,17 @@ from headwater.schemas.tables import Column, TableSchema
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Ids of the columns wanted, None for all, and which of the two images.
+    """Ids of the columns wanted, None for all, which of the two images, and which numbers.
 
     Images that are not wanted are not there for the reader: every `before_at` or `after_at` is -1.
+    `numbers` are names of tails.NUMBERS, None for all; one that is not wanted is 0, save in a batch
+    that holds key changes: there all are told.
     """
 
     columns: frozenset[int] | None = None
     before: bool = True
     after: bool = True
+    numbers: frozenset[str] | None = None
 
     def of(self, schema: TableSchema) -> tuple[Column, ...]:
         """The columns wanted that a generation has, in its order.

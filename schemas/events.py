@@ -1,7 +1,7 @@
 """Events read back: whole blocks of one generation's messages, as columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, cast
 
@@ -10,11 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.schemas import arrow
-from headwater.schemas.arrow import Whole
+from headwater.schemas.arrow import Bytes, Whole
 from headwater.schemas.arrow_plain import to_array, to_table
 from headwater.schemas.asked import EVERYTHING, Asked
 from headwater.schemas.columns_events_read import Part, read_part
-from headwater.schemas.columns_tails import OP
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.images import batches, codec, table_of, words_of
 from headwater.schemas.rows_codec import DECODE_ERRORS, RowDecoder
@@ -24,9 +23,11 @@ from headwater.schemas.types import Row
 
 _FEW: Final = 200  # below this many, row by row is faster than column by column
 ROW_ID: Final = NUMBERS.index("row_id")
+OP: Final = len(NUMBERS)  # where a `Tail` holds the op
 PAIR: Final = NUMBERS.index("pair_seq")
 PLACE: Final = NUMBERS.index("txId")
 
+Data = bytes | memoryview
 Offsets = npt.NDArray[np.int64] | bytes | memoryview | Sequence[int]
 
 
@@ -36,7 +37,8 @@ class Events:
 
     `pair_seqs` is 0 where an event is no half of a key change. `sequences` are places in the commit
     sequence, `times_us` commit times. `before_at` and `after_at` say which row of `before` and
-    `after` an event's image is, -1 for none; these hold the columns that were asked for.
+    `after` an event's image is, -1 for none; these hold the columns that were asked for, and may be
+    one table, in which an event's old image stands right before its new one.
     """
 
     schema: TableSchema
@@ -57,7 +59,7 @@ class Events:
 
 
 def read_events(
-    schema: TableSchema, data: bytes, offsets: Offsets, asked: Asked = EVERYTHING
+    schema: TableSchema, data: Data, offsets: Offsets, asked: Asked = EVERYTHING
 ) -> Events:
     """The events at `data[offsets[i]:offsets[i + 1]]`, bare envelopes of one generation.
 
@@ -91,7 +93,7 @@ class EventImages:
 
 
 def event_images(
-    schema: TableSchema, data: bytes, offsets: Offsets, *, with_keys: bool = True
+    schema: TableSchema, data: Data, offsets: Offsets, *, with_keys: bool = True
 ) -> EventImages:
     """The same events as `read_events` reads, with images and keys as they stand.
 
@@ -100,20 +102,16 @@ def event_images(
     """
     places = as_offsets(offsets, len(data))
     parts = [read_part(schema, data, places[i : j + 1]) for i, j in batches(places)]
-    numbers = _numbers(parts)
+    numbers, ops, at = _joined(parts)
     images: list[pa.BinaryArray] = []
     keys: list[pa.BinaryArray | None] = []
+    found = codec(schema).keys_columns(_table(schema, parts, EVERYTHING)) if with_keys else None
     for side in (0, 1):
         held = [part.images(part.sides[side]) for part in parts]
         images.append(cast(pa.BinaryArray, arrow.joined(held, arrow.BINARY)))
-        if not with_keys:
-            keys.append(None)
-            continue
-        table = table_of(schema, [c for part in parts if (c := part.sides[side].columns)])
-        found = codec(schema).keys_columns(table)
-        keys.append(None if found is None else _spread(found, images[side]))
+        keys.append(None if found is None else _taken(found, at[side]))
     return EventImages(
-        ops=numbers[OP].astype(np.uint8),
+        ops=ops,
         row_ids=numbers[ROW_ID],
         versions=numbers[0],
         pair_seqs=numbers[PAIR],
@@ -125,18 +123,35 @@ def event_images(
     )
 
 
-def _numbers(parts: Sequence[Part]) -> Whole:
-    held = [part.numbers for part in parts]
-    return np.concatenate(held, axis=1) if held else np.zeros((OP + 1, 0), np.int64)
+def _joined(parts: Sequence[Part]) -> tuple[Whole, Bytes, tuple[Whole, Whole]]:
+    """Numbers, ops, and which image each event's two are, over all parts."""
+    if len(parts) == 1:
+        (part,) = parts
+        return part.tails.numbers, part.tails.ops, (part.sides[0].at, part.sides[1].at)
+    nothing = np.zeros((len(NUMBERS), 0), np.int64)
+    numbers = np.concatenate([nothing, *(part.tails.numbers for part in parts)], axis=1)
+    ops = np.concatenate([np.zeros(0, np.uint8), *(part.tails.ops for part in parts)])
+    firsts = np.cumsum([0, *(part.count for part in parts)])
+    old, new = (
+        np.concatenate([nothing[0], *(_on(p.sides[s].at, n) for p, n in zip(parts, firsts))])
+        for s in (0, 1)
+    )
+    return numbers, ops, (old, new)
 
 
-def _spread(keys: pa.BinaryArray, images: pa.BinaryArray) -> pa.BinaryArray:
-    """Keys of the images that there are, null beside the others."""
-    if not images.null_count:
-        return keys
-    there = arrow.valid(images)
-    at = np.where(there, np.cumsum(there) - 1, 0)
-    return cast(pa.BinaryArray, arrow.take_or_null(keys, at, ~there))
+def _on(at: Whole, first: int) -> Whole:
+    """Places counted from another first one, -1 for none as before."""
+    return np.where(at < 0, -1, at + first)
+
+
+def _table(schema: TableSchema, parts: Sequence[Part], asked: Asked) -> pa.Table:
+    """The images of all parts."""
+    return table_of(schema, [part.columns for part in parts if part.columns], asked)
+
+
+def _taken(keys: pa.BinaryArray, at: Whole) -> pa.BinaryArray:
+    """The keys of those images, null where there is none."""
+    return cast(pa.BinaryArray, arrow.take_or_null(keys, np.maximum(at, 0), at < 0))
 
 
 def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:
@@ -157,7 +172,7 @@ def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:
 
 
 def read_by_rows(
-    schema: TableSchema, data: bytes, places: Whole, asked: Asked = EVERYTHING
+    schema: TableSchema, data: Data, places: Whole, asked: Asked = EVERYTHING
 ) -> Events:
     """`read_events`, event by event through generated Python: for few."""
     read = codec(schema).read_at
@@ -178,9 +193,8 @@ def read_by_rows(
         tails.append(tail)
     numbers = np.array(tails, np.int64).reshape(len(tails), len(Tail._fields)).T
     old_side = _few(schema, before, asked), np.array(before_at, np.int64)
-    return _events(
-        schema, numbers, [old_side, (_few(schema, after, asked), np.array(after_at, np.int64))]
-    )
+    new_side = _few(schema, after, asked), np.array(after_at, np.int64)
+    return _events(schema, numbers[:OP], numbers[OP].astype(np.uint8), [old_side, new_side])
 
 
 def _few(schema: TableSchema, rows: list[Row], asked: Asked) -> pa.Table:
@@ -193,7 +207,9 @@ def _few(schema: TableSchema, rows: list[Row], asked: Asked) -> pa.Table:
     return table_of(schema, [[to_array(c.type, v) for c, v, wanted in chosen if wanted]], asked)
 
 
-def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table, Whole]]) -> Events:
+def _events(
+    schema: TableSchema, numbers: Whole, ops: Bytes, sides: Sequence[tuple[pa.Table, Whole]]
+) -> Events:
     return Events(
         schema=schema,
         versions=numbers[0],
@@ -202,7 +218,7 @@ def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table,
         row_ids=numbers[3],
         sequences=numbers[4],
         times_us=numbers[5],
-        ops=numbers[6].astype(np.uint8),
+        ops=ops,
         before=sides[0][0],
         before_at=sides[0][1],
         after=sides[1][0],
@@ -211,22 +227,20 @@ def _events(schema: TableSchema, numbers: Whole, sides: Sequence[tuple[pa.Table,
 
 
 def read_by_columns(
-    schema: TableSchema, data: bytes, places: Whole, asked: Asked = EVERYTHING
+    schema: TableSchema, data: Data, places: Whole, asked: Asked = EVERYTHING
 ) -> Events:
     """`read_events`, column by column through numpy: for many."""
     parts = [read_part(schema, data, places[i : j + 1], asked) for i, j in batches(places)]
-    numbers = _numbers(parts)
-    sides: list[tuple[pa.Table, Whole]] = []
-    for side, images in enumerate((asked.before, asked.after)):
-        at = np.full(numbers.shape[1], -1, np.int64)
-        held = [part.sides[side].present for part in parts]
-        present = np.concatenate(held) if held else np.zeros(0, np.bool_)
-        if images:
-            at[present] = np.arange(int(present.sum()))
-        decoded = [part.sides[side].columns for part in parts] if images else []
-        table = table_of(schema, [columns for columns in decoded if columns], asked)
-        sides.append((table, at))
-    return _events(schema, numbers, sides)
+    numbers, ops, (before_at, after_at) = _joined(parts)
+    if asked.numbers is not None and bool(numbers[PAIR].any()):
+        return read_by_columns(schema, data, places, replace(asked, numbers=None))
+    images = _table(schema, parts, asked)
+    none = images.slice(0, 0)
+    sides = [
+        (images if asked.before else none, before_at),
+        (images if asked.after else none, after_at),
+    ]
+    return _events(schema, numbers, ops, sides)
 
 
 def _read_event(read: RowDecoder, message: bytes, at: int) -> tuple[Row | None, Row | None, Tail]:

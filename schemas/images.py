@@ -16,7 +16,8 @@ from headwater.schemas import arrow
 from headwater.schemas.arrow import Column, Whole
 from headwater.schemas.arrow_plain import arrow_schema_of, to_rows, to_table
 from headwater.schemas.asked import EVERYTHING, Asked
-from headwater.schemas.columns_decode import Cursor, Malformed, padded, read_columns
+from headwater.schemas.columns_cursor import Cursor, Malformed, padded
+from headwater.schemas.columns_decode import read_columns
 from headwater.schemas.columns_encode import encode_table
 from headwater.schemas.errors import EventUnreadable, SchemaInvalid, ValueRefused
 from headwater.schemas.rows_codec import (

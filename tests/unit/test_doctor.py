@@ -68,7 +68,9 @@ def test_a_changed_byte_breaks_the_chain(log: Log) -> None:
 
     def blocks(of: int, after: int, upto: int) -> Iterator[Block]:
         for block in view.blocks(of, after, upto):
-            yield replace(block, data=block.data[:-1] + b"!") if block.version == 2 else block
+            yield (
+                replace(block, data=bytes(block.data[:-1]) + b"!") if block.version == 2 else block
+            )
 
     with log.view() as view:
         assert (

@@ -159,7 +159,7 @@ def test_bytes_that_are_no_event_are_named_by_table_and_version(
     commits(of, 3)
     with log.view() as view:
         good = list(view.blocks(of.table.id, 0, 3))
-        bad = [replace(block, data=block.data[:-1] + b"\xff") for block in good]
+        bad = [replace(block, data=bytes(block.data[:-1]) + b"\xff") for block in good]
 
         def damaged(*_: object) -> Iterator[Block]:
             yield from bad
