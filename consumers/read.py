@@ -4,7 +4,7 @@ ALL and INSERT ONLY hold one batch; NET holds the rows that the window touched.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -36,7 +36,7 @@ from headwater.log_store.state import snapshot
 from headwater.producer.errors import NotFound
 from headwater.schemas.asked import Asked
 from headwater.schemas.events import Events
-from headwater.schemas.project import project
+from headwater.schemas.project import project_events
 from headwater.schemas.tables import TableSchema
 
 
@@ -191,15 +191,7 @@ def _events(
     asked = _asked(view, stream, options)
     reading = Reading(asked, options.batch_rows)
     for events in read_current(view, stream.table, window.after, window.upto, reading):
-        if options.schema is None or events.schema.number == options.schema.number:
-            yield events
-        else:
-            yield replace(
-                events,
-                schema=options.schema,
-                before=project(events.before, events.schema, options.schema, asked),
-                after=project(events.after, events.schema, options.schema, asked),
-            )
+        yield events if options.schema is None else project_events(events, options.schema, asked)
 
 
 def _initial(

@@ -6,7 +6,7 @@ were spread over commits.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from headwater.schemas.asked import EVERYTHING, Asked
 from headwater.schemas.columns_cursor import PADDING
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.events import Events, read_events
-from headwater.schemas.project import project
+from headwater.schemas.project import project_events
 
 # Measured: smaller batches pay more per batch, larger ones fall out of the cache.
 BATCH_ROWS = 32_768
@@ -73,17 +73,8 @@ def read_current(
         LogDamaged: at the damaged version; whole batches before it were yielded.
     """
     current = view.catalog.table(table).schema
-    asked = reading.asked
     for events in read_window(view, table, after, upto, reading):
-        if events.schema.number == current.number:
-            yield events
-        else:
-            yield replace(
-                events,
-                schema=current,
-                before=project(events.before, events.schema, current, asked),
-                after=project(events.after, events.schema, current, asked),
-            )
+        yield project_events(events, current, reading.asked)
 
 
 def _runs(blocks: Iterator[Block], batch_rows: int) -> Iterator[list[Block]]:

@@ -16,8 +16,6 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.log_store import rocks_keys as keys
@@ -33,8 +31,7 @@ from headwater.log_store.rocks_store import Store, WriteBatch
 from headwater.log_store.rocks_write import ChunkWriter, put_commit, put_state
 from headwater.log_store.sequencing import Encoded, Sequenced
 from headwater.schemas.errors import EventUnreadable
-from headwater.schemas.events import read_events
-from headwater.schemas.images import codec
+from headwater.schemas.events import event_images
 from headwater.schemas.tables import TableSchema
 
 PIECE_BYTES: Final = 4 << 20
@@ -246,26 +243,18 @@ def changes_of(schema: TableSchema, block: Block, *, before: bool = False) -> Co
         LogDamaged: a message is no event of this schema.
     """
     try:
-        events = read_events(schema, block.data, block.offsets)
+        events = event_images(schema, block.data, block.offsets)
     except EventUnreadable as error:
         raise LogDamaged(f"version {block.version}", str(error)) from error
-    images = codec(schema)
-    after = images.encode_columns(events.after)
-    old_keys, new_keys = images.keys_columns(events.before), images.keys_columns(events.after)
     return Columns(
         events.ops,
         events.row_ids,
-        _spread(images.encode_columns(events.before), events.before_at) if before else None,
-        _spread(after, events.after_at),
-        None if old_keys is None else _spread(old_keys, events.before_at),
-        None if new_keys is None else _spread(new_keys, events.after_at),
+        events.before if before else None,
+        events.after,
+        events.old_keys,
+        events.new_keys,
         pairs=events.pair_seqs,
     )
-
-
-def _spread(values: pa.BinaryArray, at: npt.NDArray[np.int64]) -> pa.BinaryArray:
-    """The values at the places given, null where the place is -1."""
-    return values.take(pa.array(at, pa.int64(), mask=at < 0))
 
 
 def drop_staged(store: Store) -> None:

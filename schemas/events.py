@@ -101,6 +101,37 @@ def event_images(
         EventUnreadable: as `read_events`.
     """
     places = as_offsets(offsets, len(data))
+    if len(places) <= _FEW:
+        return _images_by_rows(schema, read_by_rows(schema, data, places), with_keys=with_keys)
+    return images_by_columns(schema, data, places, with_keys=with_keys)
+
+
+def _images_by_rows(schema: TableSchema, events: Events, *, with_keys: bool) -> EventImages:
+    """The images and keys of events, encoded again."""
+    made = codec(schema)
+    sides: list[tuple[pa.BinaryArray, pa.BinaryArray | None]] = []
+    for rows, at in ((events.before, events.before_at), (events.after, events.after_at)):
+        keys = made.keys_columns(rows) if with_keys else None
+        taken = _taken(made.encode_columns(rows), at)
+        sides.append((taken, None if keys is None else _taken(keys, at)))
+    (before, old_keys), (after, new_keys) = sides
+    return EventImages(
+        events.ops,
+        events.row_ids,
+        events.versions,
+        events.pair_seqs,
+        events.sequences,
+        before,
+        after,
+        old_keys,
+        new_keys,
+    )
+
+
+def images_by_columns(
+    schema: TableSchema, data: Data, places: Whole, *, with_keys: bool = True
+) -> EventImages:
+    """`event_images` through numpy however few they are: the bytes are not encoded again."""
     parts = [read_part(schema, data, places[i : j + 1]) for i, j in batches(places)]
     numbers, ops, at = _joined(parts)
     images: list[pa.BinaryArray] = []
@@ -149,9 +180,9 @@ def _table(schema: TableSchema, parts: Sequence[Part], asked: Asked) -> pa.Table
     return table_of(schema, [part.columns for part in parts if part.columns], asked)
 
 
-def _taken(keys: pa.BinaryArray, at: Whole) -> pa.BinaryArray:
-    """The keys of those images, null where there is none."""
-    return cast(pa.BinaryArray, arrow.take_or_null(keys, np.maximum(at, 0), at < 0))
+def _taken(values: pa.BinaryArray, at: Whole) -> pa.BinaryArray:
+    """The values at those places, null where the place is -1."""
+    return cast(pa.BinaryArray, arrow.take_or_null(values, at, at < 0))
 
 
 def as_offsets(offsets: Offsets, size: int) -> npt.NDArray[np.int64]:

@@ -4,12 +4,15 @@ A column that the wanted generation lacks vanishes; one that the written generat
 `fill` everywhere. Names, and lengths, are the wanted generation's.
 """
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from headwater.schemas import arrow
 from headwater.schemas.arrow import Chunks
 from headwater.schemas.arrow_plain import arrow_schema_of, to_array
 from headwater.schemas.asked import EVERYTHING, Asked
+from headwater.schemas.events import Events
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import Row
 
@@ -35,6 +38,16 @@ def project(
         filled = arrow.repeat(to_array(column.type, [column.fill]), data.num_rows)
         columns.append(arrow.chunked([filled], column.type.arrow))
     return arrow.table(columns, arrow_schema_of(shown))
+
+
+def project_events(events: Events, wanted: TableSchema, asked: Asked = EVERYTHING) -> Events:
+    """Events with their images as those of another generation; what was asked for of either."""
+    if events.schema.number == wanted.number:
+        return events
+    before = project(events.before, events.schema, wanted, asked)
+    one = events.after is events.before
+    after = before if one else project(events.after, events.schema, wanted, asked)
+    return replace(events, schema=wanted, before=before, after=after)
 
 
 def project_row(row: Row, written: TableSchema, wanted: TableSchema) -> Row:

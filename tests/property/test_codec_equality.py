@@ -26,6 +26,7 @@ from headwater.schemas.envelope import EventConstants, EventWriter, only_event
 from headwater.schemas.events import (
     Events,
     event_images,
+    images_by_columns,
     read_by_columns,
     read_by_rows,
     read_events,
@@ -270,7 +271,9 @@ def test_images_and_keys_of_events_come_out_as_they_went_in(
     data: st.DataObject, schema: TableSchema, c: EventConstants
 ) -> None:
     changes = changes_of(schema, data.draw(drawn_changes(schema)))
-    found = event_images(schema, *joined(EventWriter(c).rows(changes)))
+    block, places = joined(EventWriter(c).rows(changes))
+    read = data.draw(st.sampled_from([event_images, images_by_columns]))
+    found = read(schema, block, places)
     key = codec(schema).key
     decode = codec(schema).decode
 

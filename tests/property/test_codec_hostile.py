@@ -17,7 +17,7 @@ from headwater.schemas.envelope import EventConstants, EventWriter
 from headwater.schemas.errors import EventUnreadable
 from headwater.schemas.events import (
     Events,
-    event_images,
+    images_by_columns,
     read_by_columns,
     read_by_rows,
     read_events,
@@ -164,7 +164,7 @@ def test_random_bytes_are_no_event(schema: TableSchema, noise: bytes) -> None:
     with pytest.raises(EventUnreadable):
         read_by_columns(schema, noise, at)
     with pytest.raises(EventUnreadable):
-        event_images(schema, noise, at)
+        images_by_columns(schema, noise, at)
 
 
 TEXT = new_schema([ColumnSpec("t", SqlType.parse("VARCHAR"))])
