@@ -46,6 +46,17 @@ class TemporaryTables:
         """Let a transaction use the tables there are; its end keeps or undoes what it did."""
         tx.hold(_KEY, lambda: _Joined(self, tx))
 
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __bool__(self) -> bool:
+        # There are such tables or there are none; the collection itself always is.
+        return bool(self._names)
+
+    def by_id(self, table_id: int) -> TableObject:
+        """The table of that id; KeyError if there is none."""
+        return self._rows[table_id].table
+
     def find(self, name: str) -> TableObject | None:
         """The table of that name; a name in double quotes matches to the letter."""
         parsed = parse(name)

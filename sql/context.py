@@ -8,6 +8,7 @@ from typing import Protocol
 
 from headwater.log_store.port import Log
 from headwater.log_store.snapshots import SnapshotCache
+from headwater.producer.temporary import TemporaryTables
 from headwater.producer.transaction import Transaction
 from headwater.sql.statements import OptionValue, Statement
 
@@ -60,6 +61,7 @@ class State:
     variables: dict[str, object] = field(default_factory=dict[str, object])
     parameters: dict[str, OptionValue] = field(default_factory=dict[str, OptionValue])
     zone: tzinfo = UTC
+    temporaries: TemporaryTables = field(default_factory=TemporaryTables)
 
 
 @dataclass(slots=True, eq=False)

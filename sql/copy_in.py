@@ -32,7 +32,7 @@ from headwater.sql.copy_formats import FileFormat, file_format, flag
 from headwater.sql.copy_places import files_of
 from headwater.sql.copy_readers import Part, parts_of
 from headwater.sql.errors import ProgrammingError, unsupported
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.results import OutColumn, Result
 from headwater.sql.statements import CopyInto
 from headwater.sql.values import naming, positions_of
@@ -87,7 +87,7 @@ def run(context: Context, statement: CopyInto) -> Result:
     if flag(statement.options, "PURGE"):
         raise unsupported("PURGE is not there: remove the files when the load has committed")
     flag(statement.options, "FORCE")
-    of = table_named(context.tx.catalog, context.state, statement.table)
+    of = target_named(context.tx.catalog, context.state, statement.table)
     files = files_of(context, statement)
     loading = _Loading(context, of, statement, context.tx.bulk_insert(of))
     reports = [loading.load(shown, path) for shown, path in files]

@@ -1,6 +1,6 @@
 """CREATE TABLE .. AS a query: a table of the query's columns, filled and consuming in one step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -37,8 +37,7 @@ def create_table_as(context: Context, statement: CreateTable) -> Result:
     shown = parse(name).plain
     if statement.if_not_exists and _taken(context, name):
         return status("CREATE TABLE AS", f"{shown} already exists, statement succeeded.")
-    columns = [out_column(out) for out in plan_of(context, statement.query).columns]
-    specs, key = _specs(context, statement, columns)
+    specs, key = specs_as(context, statement)
     first = _First(context)
     windows = first.windows(statement)
     shape = [OutColumn(one.name, one.type) for one in specs]
@@ -66,10 +65,10 @@ def _begun(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
     return iter(()) if first is None else chain([first], batches)
 
 
-def _specs(
-    context: Context, statement: CreateTable, columns: Sequence[OutColumn]
-) -> tuple[list[ColumnSpec], list[str]]:
-    """The table's columns: as they are declared, else as the query gives them."""
+def specs_as(context: Context, statement: CreateTable) -> tuple[list[ColumnSpec], list[str]]:
+    """The columns and key of a table made of a query: as declared, else as the query gives them."""
+    assert statement.query is not None
+    columns = [out_column(out) for out in plan_of(context, statement.query).columns]
     key = [unquoted(part) for part in statement.key]
     if not statement.columns:
         return [ColumnSpec(column.name, column.type) for column in columns], key

@@ -10,7 +10,7 @@ from headwater.sql.columns import ROW_ID, checked, numbers
 from headwater.sql.consumption import consumed
 from headwater.sql.context import Context
 from headwater.sql.keyed import delete_by_key
-from headwater.sql.names import found, table_named
+from headwater.sql.names import found, target_named, temporary_named
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts, status
 from headwater.sql.select import run_query
@@ -24,7 +24,7 @@ def run(context: Context, statement: Delete) -> Result:
     quick = delete_by_key(context, statement)
     if quick is not None:
         return quick
-    of = table_named(context.tx.catalog, context.state, name_in(statement.tree.this))
+    of = target_named(context.tx.catalog, context.state, name_in(statement.tree.this))
     query = _PREPARED.get(statement, of)
     windows = consumed(context, query, [of])
     rows = run_query(context, query, windows, shape=[ROW_ID])
@@ -50,10 +50,11 @@ def truncate(context: Context, statement: Truncate) -> Result:
     """Delete every row of a table, each as a delete change."""
     if (
         statement.if_exists
+        and temporary_named(context.state, statement.table) is None
         and found(context.tx.catalog, context.state, "table", statement.table) is None
     ):
         return status("TRUNCATE TABLE", f"{statement.table} does not exist: nothing was done.")
-    of = table_named(context.tx.catalog, context.state, statement.table)
+    of = target_named(context.tx.catalog, context.state, statement.table)
     rows = context.tx.truncate(of)
     result = status("TRUNCATE TABLE", "Statement executed successfully.")
     result.rowcount = rows

@@ -6,7 +6,17 @@ from typing import Final, TypeVar, cast
 
 from sqlglot import exp
 
-from headwater.sql import copy_in, copy_out, delete, insert, insert_all, merge, query, update
+from headwater.sql import (
+    copy_in,
+    copy_out,
+    delete,
+    insert,
+    insert_all,
+    merge,
+    query,
+    temporary,
+    update,
+)
 from headwater.sql.catalog_runners import RUNNERS
 from headwater.sql.context import Context
 from headwater.sql.ctas import create_table_as
@@ -15,11 +25,13 @@ from headwater.sql.errors import unsupported
 from headwater.sql.results import Result
 from headwater.sql.statements import (
     AlterSession,
+    AlterTable,
     CopyInto,
     CopyOut,
     CreateTable,
     Delete,
     Describe,
+    Drop,
     Explain,
     Insert,
     InsertAll,
@@ -47,10 +59,19 @@ def _runs(kind: type[_Of], run: Callable[[Context, _Of], Result]) -> tuple[type,
 
 def _create_table(context: Context, statement: CreateTable) -> Result:
     if statement.temporary:
-        raise unsupported("TEMPORARY tables are not there yet", statement.place)
+        return temporary.create(context, statement)
     if statement.query is not None:
         return create_table_as(context, statement)
     return create_table(context, statement)
+
+
+def _drop(context: Context, statement: Drop) -> Result:
+    return temporary.drop(context, statement) or RUNNERS[Drop](context, statement)
+
+
+def _alter_table(context: Context, statement: AlterTable) -> Result:
+    temporary.refuse(context, statement.name, "ALTER TABLE")
+    return RUNNERS[AlterTable](context, statement)
 
 
 _RUNNERS: Final[dict[type, _Runner]] = RUNNERS | dict(
@@ -65,6 +86,8 @@ _RUNNERS: Final[dict[type, _Runner]] = RUNNERS | dict(
         _runs(Truncate, delete.truncate),
         _runs(Query, query.run),
         _runs(CreateTable, _create_table),
+        _runs(Drop, _drop),
+        _runs(AlterTable, _alter_table),
     )
 )
 _READING: Final = (

@@ -13,7 +13,7 @@ from headwater.sql.columns import checked, chunks, shape_of
 from headwater.sql.consumption import consumed
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError, unsupported
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.plans import plan_of
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts
@@ -32,7 +32,7 @@ def run(context: Context, statement: Insert) -> Result:
     if plain is not None:
         return insert_values(context, plain)
     tree = statement.tree
-    of = table_named(context.tx.catalog, context.state, target_of(tree)[0])
+    of = target_named(context.tx.catalog, context.state, target_of(tree)[0])
     query, positions = _PREPARED.get(statement, of)
     columns = plan_of(context, query).columns
     if len(columns) != len(positions):

@@ -16,7 +16,7 @@ from headwater.sql.columns import checked, chunks, flags, picked, shape_of
 from headwater.sql.consumption import consumed
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.plans import plan_of
 from headwater.sql.results import OutColumn, Result, counts
 from headwater.sql.select import run_query
@@ -66,7 +66,7 @@ def run(context: Context, statement: InsertAll) -> Result:
 
 
 def _into(context: Context, target: InsertTarget, columns: Sequence[str]) -> _Into:
-    of = table_named(context.tx.catalog, context.state, target.table)
+    of = target_named(context.tx.catalog, context.state, target.table)
     positions = positions_of(of, target.columns or None)
     values: Sequence[exp.Expr] = target.values
     if not values:

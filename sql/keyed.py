@@ -23,7 +23,7 @@ from headwater.schemas.values import Assign, assigners, from_plain, to_plain
 from headwater.schemas.wire import INT64_HIGH, INT64_LOW
 from headwater.sql.cells import Default, Json, cell
 from headwater.sql.context import Context
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts
 from headwater.sql.statements import Delete, Update
@@ -69,7 +69,7 @@ def update_by_key(context: Context, statement: Update) -> Result | None:
     change = _known(statement)
     if change is None:
         return None
-    of = table_named(context.tx.catalog, context.state, change.found.table)
+    of = target_named(context.tx.catalog, context.state, change.found.table)
     plan = _PREPARED.get(statement, of)
     key = None if plan.sets is None else _key(context, plan)
     if plan.sets is None or key is None:
@@ -95,7 +95,7 @@ def delete_by_key(context: Context, statement: Delete) -> Result | None:
     change = _known(statement)
     if change is None:
         return None
-    of = table_named(context.tx.catalog, context.state, change.found.table)
+    of = target_named(context.tx.catalog, context.state, change.found.table)
     key = _key(context, _PREPARED.get(statement, of))
     if key is None:
         return None

@@ -13,7 +13,7 @@ from headwater.sql.columns import inner_column
 from headwater.sql.context import Binds, Context
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.execute import run
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.results import Result, counts
 from headwater.sql.statements import Delete, Insert, Merge, Statement, Update
 from headwater.sql.values import Values, naming, positions_of, row_of, values_of, wrong_length
@@ -63,7 +63,7 @@ def run_many(context: Context, rows: Sequence[Binds]) -> Result:
 
 
 def _insert_many(context: Context, values: Values, rows: Sequence[Binds]) -> Result:
-    of = table_named(context.tx.catalog, context.state, values.table)
+    of = target_named(context.tx.catalog, context.state, values.table)
     positions = positions_of(of, values.columns)
     (cells,) = values.rows
     if len(cells) != len(positions):

@@ -19,7 +19,7 @@ from headwater.sql.consumption import consumed
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError, unsupported
 from headwater.sql.insert import insert_rows
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import OutColumn, Result, counts
 from headwater.sql.select import run_query
@@ -60,7 +60,7 @@ def run(context: Context, statement: Merge) -> Result:
     Raises:
         ValueRefused, DuplicateKey, Error: nothing is staged.
     """
-    of = table_named(context.tx.catalog, context.state, name_in(statement.tree.this))
+    of = target_named(context.tx.catalog, context.state, name_in(statement.tree.this))
     plan = _PREPARED.get(statement, of)
     windows = consumed(context, plan.query, [of])
     shape = [ROW_ID, _NUMBER, *shape_of(of, plan.used)]

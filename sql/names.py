@@ -52,6 +52,22 @@ def table_named(catalog: Catalog, state: State, text: str) -> TableObject:
     return table
 
 
+def target_named(catalog: Catalog, state: State, text: str) -> TableObject:
+    """The table that a statement writes: the session's own TEMPORARY one before any other.
+
+    Raises:
+        NotFound: there is none.
+        NameInvalid: it is no name.
+    """
+    own = temporary_named(state, text)
+    return table_named(catalog, state, text) if own is None else own
+
+
+def temporary_named(state: State, text: str) -> TableObject | None:
+    """The session's TEMPORARY table that a text names, None if there is none."""
+    return state.temporaries.find(qualified(state, text)) if state.temporaries else None
+
+
 def stream_named(catalog: Catalog, state: State, text: str) -> StreamObject:
     """The live stream that a text names.
 

@@ -65,6 +65,9 @@ _LOCK = threading.Lock()
 
 def plan_of(context: Context, tree: exp.Expr) -> Plan:
     """The plan of a query, from those kept if it is there."""
+    if context.state.temporaries:
+        # A session's own tables may hide others, and their ids are the session's own too.
+        return bound(context, tree)[0]
     catalog = context.tx.catalog
     given = context.binds.values() if isinstance(context.binds, Mapping) else context.binds
     binds = tuple(None if value is None else outside_type(value)[0] for value in given)

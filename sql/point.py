@@ -51,7 +51,9 @@ def select_by_key(
     plan = _plan(tree)
     if plan.found is None:
         return None
-    of = names.found(context.tx.catalog, context.state, "table", plan.found.table)
+    of = names.temporary_named(context.state, plan.found.table) or names.found(
+        context.tx.catalog, context.state, "table", plan.found.table
+    )
     if not isinstance(of, TableObject) or of.dropped_at is not None:
         return None
     if plan.schema is not of.schema:

@@ -17,7 +17,7 @@ from headwater.sql.binder import Binder
 from headwater.sql.constants import value_of
 from headwater.sql.context import Context, State
 from headwater.sql.errors import ProgrammingError
-from headwater.sql.names import found
+from headwater.sql.names import found, temporary_named
 from headwater.sql.offers import INFORMATION, TEMPORARY, Made
 from headwater.sql.scopes import BoundColumn, Relation, Scope
 from headwater.sql.sources import (
@@ -57,6 +57,8 @@ def relation_of(binder: Binder, table: exp.Table, scope: Scope) -> tuple[str, Re
     temporary = next((made for of in TEMPORARY if (made := of(context, path)) is not None), None)
     if temporary is not None:
         return _rows(binder, table, temporary)
+    if (own := temporary_named(state, path)) is not None:
+        return _table(binder, table, own)
     for kind in ("table", "view", "stream"):
         match found(catalog, state, kind, path):
             case TableObject() as one if one.dropped_at is None:
@@ -155,7 +157,8 @@ def _table(binder: Binder, table: exp.Table, one: TableObject) -> tuple[str, Rel
     version = _version(binder, table, one)
     key = ("table", one.id, row_ids, None if version is None else id(table))
     # Every query calls a table's rows alike, so that they are registered once.
-    called = f"t{one.id}{'r' if row_ids else ''}"
+    kind = "t" if one.id > 0 else "own"  # a TEMPORARY table's id is below 0
+    called = f"{kind}{abs(one.id)}{'r' if row_ids else ''}"
     source = _source(
         binder,
         key,

@@ -291,7 +291,10 @@ class SqlSession:
                 return status("ROLLBACK", "Statement executed successfully.")
 
     def _transaction(self) -> Transaction:
-        return Transaction(self.store.log, actor=self.store.actor, clock=self.store.now)
+        tx = Transaction(self.store.log, actor=self.store.actor, clock=self.store.now)
+        if self.state.temporaries:
+            self.state.temporaries.join(tx)
+        return tx
 
     def _settle(self) -> None:
         for rows in list(self._open):
@@ -343,6 +346,7 @@ class SqlSession:
         """Give an open transaction up and take no more statements. A second call does nothing."""
         with self._lock:
             self.rollback()
+            self.state.temporaries.close()
             self._closed = True
 
     def _seconds(self) -> float:

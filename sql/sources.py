@@ -59,7 +59,9 @@ class TableSource:
     def rows(self, context: Context) -> Snapshot:
         """The rows, in row id order."""
         if self.version is None:
-            table = context.tx.catalog.table(self.table)
+            own = self.table < 0
+            of = context.state.temporaries.by_id if own else context.tx.catalog.table
+            table = of(self.table)
             return context.tx.scan(table, cache=context.store.cache)
         found = snapshot(
             context.tx.view, self.table, self.version(context), cache=context.store.cache

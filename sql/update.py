@@ -28,7 +28,7 @@ from headwater.sql.consumption import Consumed, consumed
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError, unsupported
 from headwater.sql.keyed import update_by_key
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts
 from headwater.sql.select import run_query
@@ -58,7 +58,7 @@ def run(context: Context, statement: Update) -> Result:
     quick = update_by_key(context, statement)
     if quick is not None:
         return quick
-    of = table_named(context.tx.catalog, context.state, name_in(statement.tree.this))
+    of = target_named(context.tx.catalog, context.state, name_in(statement.tree.this))
     plan = _PREPARED.get(statement, of)
     windows = consumed(context, plan.query, [of])
     shape = [ROW_ID, *shape_of(of, plan.sets.given)]

@@ -8,7 +8,7 @@ from sqlglot import exp
 from headwater.log_store.catalog import StreamObject, ViewObject
 from headwater.sql.context import Context, State
 from headwater.sql.errors import Place
-from headwater.sql.names import found
+from headwater.sql.names import found, temporary_named
 from headwater.sql.relations import view_tree
 from headwater.sql.statements import Reading, reading_of
 from headwater.sql.trees import child, children, flag, path_of, place_of
@@ -39,6 +39,8 @@ def _uses(
         if path.count(".") > 2:
             continue
         here = place or place_of(table, context.statement)
+        if temporary_named(state, path) is not None:
+            continue
         if found(catalog, state, "table", path) is not None:
             continue
         view = found(catalog, state, "view", path)

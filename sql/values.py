@@ -20,7 +20,7 @@ from headwater.schemas.types import JSON_KINDS
 from headwater.sql.cells import Bind, Cell, Default, Json, cell
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
-from headwater.sql.names import table_named
+from headwater.sql.names import target_named
 from headwater.sql.results import Result, counts
 from headwater.sql.statements import Insert
 
@@ -148,7 +148,7 @@ def insert_values(context: Context, values: Values) -> Result:
         ValueRefused, DuplicateKey, ProgrammingError: nothing is staged.
     """
     tx = context.tx
-    of = table_named(tx.catalog, context.state, values.table)
+    of = target_named(tx.catalog, context.state, values.table)
     positions = values.positions(of)
     if values.only is not None and not values.overwrite and len(values.only) == len(positions):
         row = row_of(context, of, positions, values.only)
