@@ -26,6 +26,7 @@ from headwater.ops.api_tables import Table
 from headwater.ops.api_transaction import Tx
 from headwater.ops.api_views import ParameterInfo, ViewInfo, view_info
 from headwater.ops.errors import BadArgument
+from headwater.ops.expiry import Expired
 from headwater.ops.present import from_us
 from headwater.ops.session import Session
 from headwater.ops.settings import Settings
@@ -349,6 +350,17 @@ class Database(Connection):
         """
         with self._session.transaction(idempotency_key) as tx:
             yield tx
+
+    def expire(self) -> list[Expired]:
+        """Let all history go that neither tables nor streams nor consumers ask to keep any more.
+
+        It also happens by itself, when a directory is opened and every hour. Returns what went:
+        tables with the version from which full history was kept, and is now.
+
+        Raises:
+            LogDamaged: what is to go does not hold; tables before it are done.
+        """
+        return self._session.expire()
 
     def audit(self) -> list[AuditEntry]:
         """What is kept for ever, oldest first: definitions, rewinds, refusals."""

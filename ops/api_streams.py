@@ -87,12 +87,13 @@ def stream_options(standing: StreamOptions, asked: StreamArguments) -> StreamOpt
         sharing=_word(Sharing, asked, "sharing", standing.sharing),
         policy=_word(RewindPolicy, asked, "policy", standing.policy),
         initial_rows=asked.get("initial_rows", standing.initial_rows),
-        retention_s=_seconds(retention) if isinstance(retention, str) else retention,
+        retention_s=span_seconds(retention) if isinstance(retention, str) else retention,
         comment=asked.get("comment", standing.comment),
     )
 
 
-def _seconds(text: str) -> int:
+def span_seconds(text: str) -> int:
+    """A span of time in seconds. Raises BadArgument."""
     span = parse_span(text)
     if span is None:
         raise BadArgument(f"{text!r} is no span of time: write 30 days, 15m or 1.5 hours")

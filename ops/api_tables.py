@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
-from headwater.consumers.positions import Said, version_of
+from headwater.consumers.positions import Said, horizon, version_of
 from headwater.log_store.catalog import Catalog, TableObject
 from headwater.log_store.port import View
 from headwater.log_store.records import Counts
 from headwater.log_store.state import diff, snapshot
 from headwater.ops.api_inputs import Setter, Where, held, key_values, read_once
 from headwater.ops.api_statements import Which, delete, insert, update
+from headwater.ops.api_streams import span_seconds
 from headwater.ops.present import Reads, from_us, outer, row_dict, row_dicts
 from headwater.ops.progress import load_progress
 from headwater.producer import ddl
@@ -170,13 +171,17 @@ class Table(Reads):
             return TableAt(self._session, self._id, version)
 
     def history(self) -> list[VersionInfo]:
-        """Every kept version, oldest first, with what its commit changed."""
+        """Every kept version, oldest first, with what its commit changed.
+
+        What the horizon's own commit changed is no longer known, and given as nothing.
+        """
         with self._session.view() as view:
             self._live(view)
             found: list[VersionInfo] = []
-            before = Counts()
+            before: Counts | None = None
             for row in view.versions(self._id, -1, view.head(self._id).version):
-                change = [now - was for now, was in zip(row.counts, before, strict=True)]
+                was = row.counts if before is None else before
+                change = [now - then for now, then in zip(row.counts, was, strict=True)]
                 found.append(VersionInfo(row.version, row.sequence, from_us(row.time_us), *change))
                 before = row.counts
             return found
@@ -197,6 +202,21 @@ class Table(Reads):
                 RowDiff(str(row_id), old[b] if b >= 0 else None, new[a] if a >= 0 else None)
                 for row_id, b, a in zip(row_ids, befores, afters, strict=True)
             ]
+
+    @property
+    def horizon(self) -> int:
+        """The oldest version from which full history is kept."""
+        with self._session.view() as view:
+            return horizon(view, self._live(view).id)
+
+    def retain(self, span: str | int | None) -> None:
+        """Keep so much history, as in "30 days" or seconds; None follows the store's parameter.
+
+        Streams may ask for more, and consumers that are behind get it for a while; see
+        `Database.expire`.
+        """
+        seconds = span_seconds(span) if isinstance(span, str) else span
+        self._session.define(lambda tx: ddl.retain_table(tx, self._in(tx.catalog), seconds))
 
     # Writes.
 

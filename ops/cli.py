@@ -13,7 +13,15 @@ from typing import Annotated
 
 import typer
 
-from headwater.ops import cli_doctor, cli_import, cli_settings, cli_sql, cli_stream, cli_table
+from headwater.ops import (
+    cli_doctor,
+    cli_expire,
+    cli_import,
+    cli_settings,
+    cli_sql,
+    cli_stream,
+    cli_table,
+)
 from headwater.ops.cli_context import Run, colour_wanted, examples, person_there, run_of
 from headwater.ops.exits import Exit, exit_for, sentence
 from headwater.ops.output import Format, Output
@@ -39,6 +47,7 @@ app.add_typer(cli_settings.views, name="view")
 app.add_typer(cli_settings.parameters, name="parameter")
 cli_import.add_to(app)
 cli_doctor.add_to(app)
+cli_expire.add_to(app)
 cli_sql.add_to(app)
 
 

@@ -123,6 +123,21 @@ def drop(context: typer.Context, name: Name, *, yes: Yes = False) -> None:
     run.output.say(f"table {name} is dropped; headwater table undrop {name} brings it back")
 
 
+@app.command(
+    epilog=examples("table retain sales '30 days'", "table retain sales default --dir shop")
+)
+def retain(
+    context: typer.Context,
+    name: Name,
+    span: Annotated[str, typer.Argument(help="As in '30 days'; default follows the store.")],
+) -> None:
+    """Say how much history a table keeps by itself; older history may go from then on."""
+    run = run_of(context)
+    with run.writing() as db:
+        db.table(name).retain(None if span == "default" else span)
+    run.output.say(f"table {name} keeps {'what the store says' if span == 'default' else span}")
+
+
 @app.command(epilog=examples("table undrop sales", "table undrop sales --dir shop"))
 def undrop(context: typer.Context, name: Name) -> None:
     """Bring back the table of that name that was dropped last."""

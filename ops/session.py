@@ -13,6 +13,7 @@ from headwater.log_store.port import Log, View
 from headwater.log_store.sequencing import remembered
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.ops.errors import BadArgument, ReadOnly
+from headwater.ops.expiry import Expired, expire
 from headwater.ops.requests import Request
 from headwater.ops.settings import Settings
 from headwater.ops.wiring import Store
@@ -174,6 +175,17 @@ class Session:
                 return do(tx.inner)
 
         return retry(attempt)
+
+    def expire(self) -> list[Expired]:
+        """Let all history go that nobody asks to keep any more; returns what went.
+
+        Raises:
+            ReadOnly: the store was opened for reading.
+            LogDamaged: what is to go does not hold; tables before it are done.
+        """
+        if self._store.read_only:
+            raise ReadOnly(self._store.target)
+        return expire(self._store.log, self._store.clock)
 
     def position(
         self, said: Said | None, named: Mapping[str, str | int | datetime] | None = None

@@ -17,6 +17,7 @@ from headwater.log_store.rocks import RocksLog, RocksOptions
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.log_store.source import TopicSource
 from headwater.ops.errors import TargetNotKnown
+from headwater.ops.expiry import Housekeeper
 from headwater.ops.kafka_target import SCHEME, KafkaTarget, parse_target
 from headwater.ops.settings import Settings
 
@@ -46,6 +47,7 @@ class Store:
     clock: Clock
     read_only: bool
     key: str | None
+    housekeeper: Housekeeper | None = None
     sessions: int = 1
 
     def release(self) -> None:
@@ -56,6 +58,8 @@ class Store:
                 return
             if self.key is not None:
                 _OPEN.pop(self.key, None)
+        if self.housekeeper is not None:
+            self.housekeeper.stop()
         self.log.close()
 
 
@@ -164,7 +168,10 @@ def _store(
 ) -> Store:
     keep = None if options.read_only else log.keep_snapshot
     cache = SnapshotCache(settings.cache_mib << 20, keep)
-    return Store(target, log, cache, options.clock or wall_clock_us, options.read_only, key)
+    clock = options.clock or wall_clock_us
+    # What dies with its connection, or is only read, is not kept tidy.
+    housekeeper = None if key is None else Housekeeper(log, clock)
+    return Store(target, log, cache, clock, options.read_only, key, housekeeper)
 
 
 def store_name(path: Path) -> str:

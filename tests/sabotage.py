@@ -96,6 +96,20 @@ SABOTAGES = (
         ("tests/faults/test_damage.py",),
     ),
     Sabotage(
+        "retention off by one",
+        "log_store/horizon.py",
+        "    return max(kept.horizon, at_least, min(by_time, waited_for))\n",
+        "    return max(kept.horizon, at_least, min(by_time, waited_for) + 1)\n",
+        ("tests/unit/test_horizon.py",),
+    ),
+    Sabotage(
+        "base of the version before",
+        "log_store/rocks_expiry.py",
+        "        base = moved_on(base, _changes(self._store, table, after, row.version))\n",
+        "        base = moved_on(base, _changes(self._store, table, after, row.version - 1))\n",
+        ("tests/contract/test_expiry.py",),
+    ),
+    Sabotage(
         "window off by one",
         "consumers/windows.py",
         "    if start == INITIAL:\n        return Window(INITIAL, stream.base)\n",

@@ -1,16 +1,33 @@
 """Golden bytes of the embedded store, format 1. Red means "write format 2", not "change the test"."""
 
 import shutil
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pytest
 from support_clock import Clock
 from support_rocks import contents
 
 from headwater.log_store import rocks_keys as keys
+from headwater.log_store.base import (
+    NO_ROWS,
+    Anchor,
+    BaseDigest,
+    Written,
+    base_of,
+    blocks_of,
+    decode_anchor,
+    encode_anchor,
+    moved_on,
+    rows_in,
+)
 from headwater.log_store.catalog import Namespace, Setting
 from headwater.log_store.catalog_json import encode_object
+from headwater.log_store.changes import Columns
 from headwater.log_store.encoding import (
+    EncodingNotKnown,
     chain_commit,
     encode_audit,
     encode_commit,
@@ -24,12 +41,15 @@ from headwater.log_store.encoding import (
 from headwater.log_store.head_marker import HeadMarker, read_marker
 from headwater.log_store.lock import DirectoryLock
 from headwater.log_store.records import (
+    OP_UPDATE,
     AuditRow,
     CommitRow,
     Counts,
     Idempotency,
     Move,
     Moved,
+    ScanBlock,
+    Stored,
     VersionRow,
     Watermark,
 )
@@ -200,3 +220,52 @@ def test_a_directory_of_format_1_opens_with_all_that_was_in_it(tmp_path: Path) -
             assert [m.move.why for _, m in view.moves(5)] == ["register", "consume", "rewind"]
             assert [row.what for row in view.audit()] == ["golden"]
             assert view.snapshot_versions(table.id) == [2]
+
+
+def test_a_base_and_its_anchor() -> None:
+    row = VersionRow(7, 258, 3, 5, Counts(4, 3, 2, 1), 9, 6, 11, bytes(range(32)))
+    base = moved_on(
+        NO_ROWS,
+        [
+            Written(257, 11, _columns([5, 1], [b"five", b"one"])),
+            Written(258, 12, _columns([5, 1], [b"FIVE!", None])),
+        ],
+    )
+    (block,) = blocks_of(base)
+    assert block.hex(" ") == (
+        "01 00 00 00 01 00 00 00 00 00 00 00 05 00 00 00 00 00 00 01 02 00 00 00 0c 00 00 00 05 "
+        "46 49 56 45 21"
+    )
+    assert rows_in(block) == ScanBlock([5], [Stored(258, 12, b"FIVE!")])
+    assert list(blocks_of(base_of([block]))) == [block]
+    digest = BaseDigest()
+    digest.add(block)
+    anchor = Anchor(row, 1, 1, digest.digest())
+    assert encode_anchor(anchor).hex() == (
+        "01"
+        "0000000000000102"
+        "0000000000000001"
+        "00000001"
+        + blake2b(len(block).to_bytes(4, "big") + block, digest_size=32).hexdigest()
+        + encode_version(row).hex()
+    )
+    assert decode_anchor(7, encode_anchor(anchor)) == anchor
+    assert keys.base_key(7, 258, 3).hex(" ") == "03 00 00 00 07 00 00 00 00 00 00 01 02 00 00 00 03"
+    assert keys.anchor_key(7).hex(" ") == "04 00 00 00 07"
+
+
+@pytest.mark.parametrize("cut", [0, 4, 5, 20, 30, 33])
+def test_a_cut_base_is_refused(cut: int) -> None:
+    (block,) = blocks_of(moved_on(NO_ROWS, [Written(1, 2, _columns([5], [b"FIVE!"]))]))
+    with pytest.raises(EncodingNotKnown):
+        rows_in(block[:cut])
+    with pytest.raises(EncodingNotKnown):
+        base_of([block[:cut]])
+    with pytest.raises(EncodingNotKnown):
+        decode_anchor(1, block)
+
+
+def _columns(row_ids: list[int], after: list[bytes | None]) -> Columns:
+    ops = np.full(len(row_ids), OP_UPDATE, np.uint8)
+    images = pa.array(after, pa.binary())
+    return Columns(ops, np.array(row_ids, np.int64), None, images, None, None)
