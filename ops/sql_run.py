@@ -142,7 +142,7 @@ class Runner:
                 counted = column.name.removeprefix("number of ")
                 if counted == column.name:
                     self.output.say(str(value))
-                else:
+                elif value or "joined" not in counted:  # of joins only what is worth a look
                     # "number of rows inserted" is said as "3 rows inserted".
                     said = counted.replace("rows", "row", 1) if value == 1 else counted
                     self.output.say(f"{value} {said}")

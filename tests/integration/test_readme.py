@@ -10,6 +10,7 @@ import pytest
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", README, re.DOTALL)
+SQL = re.findall(r"```sql\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
 CONSOLE = [
     line[2:].split("  #")[0].strip()
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -18,9 +19,11 @@ CONSOLE = [
 ]
 
 
-def run(command: list[str], where: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], where: Path, given: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, check=False, cwd=where, capture_output=True, text=True, timeout=120
+        command, check=False, cwd=where, capture_output=True, text=True, timeout=120, input=given
     )
 
 
@@ -38,6 +41,15 @@ def shop(tmp_path: Path) -> Path:
 
 def test_every_block_prints_what_the_readme_shows(shop: Path) -> None:
     assert len(PYTHON) >= 4 and (shop / "shop").is_dir()
+
+
+def test_the_tour_in_sql_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    headwater = str(Path(sys.executable).with_name("headwater"))
+    assert len(SQL) >= 3
+    for text, shown in SQL:
+        done = run([headwater, "--dir", "tour", "sql", "-"], tmp_path, text)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == shown
 
 
 def test_every_command_for_the_same_store_works(shop: Path) -> None:
