@@ -182,7 +182,11 @@ class Written:
         )
 
     def frozen(self) -> Mark:
-        """What to go back to after any number of statements; copies what `mark` does not."""
+        """What to go back to after any number of statements; copies what `mark` does not.
+
+        No statement is open: an undo to here has no journal to play back.
+        """
+        self._rows_were, self._keys_were = [], []
         return replace(self._mark(), rows=dict(self.rows), keys=dict(self.keys))
 
     def undo(self, mark: Mark) -> None:
