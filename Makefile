@@ -11,10 +11,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test check format bench long sabotage build lock clean
+.PHONY: help demo test test-kafka smoke-kafka check format bench long sabotage build lock clean
 
 help: ## What can be made.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
 $(READY): requirements/build.txt requirements/dev.txt pyproject.toml
@@ -28,8 +28,17 @@ $(READY): requirements/build.txt requirements/dev.txt pyproject.toml
 demo: $(READY) ## A year of New York's departures, replayed, killed, resumed, rewound.
 	$(BIN)/python -m examples.flights
 
-test: $(READY) ## All tests; within ten minutes on two cores.
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+test: $(READY) ## All tests that need no broker; within ten minutes on two cores.
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not broker"
+
+# A Kafka of its own for each worker: from jars where Java 17 and Maven are, else by Docker.
+test-kafka: $(READY) ## All tests on a real Kafka: contracts, scenarios, crashes.
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m broker
+
+smoke-kafka: $(READY) ## The log's contract, the scenarios and the adapter's own tests on a real Kafka.
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m broker \
+		tests/contract/test_log.py tests/contract/test_adopting.py \
+		tests/integration tests/sql/test_scenarios.py
 
 check: $(READY) ## Format, lint, types by two checkers, import directions.
 	$(BIN)/ruff format --check .
