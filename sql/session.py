@@ -54,8 +54,10 @@ class SqlSession:
     """
 
     def __init__(self, store: Store, *, autocommit: bool = True) -> None:
-        self.store, self.autocommit = store, autocommit
+        self.store = store
         self.state = State()
+        if not autocommit:
+            self.autocommit = False
         self.query_id = ""
         self._lock = threading.RLock()
         self._tx: Transaction | None = None
@@ -63,6 +65,15 @@ class SqlSession:
         self._running: Running | None = None
         self._open: WeakSet[OpenRows] = WeakSet()
         self._closed = False
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether each statement commits by itself: the session's parameter of that name."""
+        return self.state.parameters.get("AUTOCOMMIT") is not False
+
+    @autocommit.setter
+    def autocommit(self, on: bool) -> None:
+        self.state.parameters["AUTOCOMMIT"] = on
 
     # Statements.
 

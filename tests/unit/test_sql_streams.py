@@ -300,6 +300,14 @@ def test_parameters_that_are_none_are_refused(sql: Sql, text: str, code: str) ->
     assert error.code == code, str(error)
 
 
+def test_autocommit_is_a_parameter_too(sql: Sql) -> None:
+    sql.result("ALTER SESSION SET AUTOCOMMIT = FALSE; INSERT INTO t VALUES (9, 9)")
+    assert (sql.session.autocommit, sql.session.in_transaction) == (False, True)
+    sql.result("ROLLBACK; ALTER SESSION SET AUTOCOMMIT = TRUE; COMMIT; INSERT INTO t VALUES (8, 8)")
+    assert not sql.session.in_transaction
+    assert sql.rows("SELECT id FROM t WHERE id > 7") == [(8,)]
+
+
 def test_the_time_zone_of_a_session_reads_its_times(sql: Sql) -> None:
     sql.result("ALTER SESSION SET TIMEZONE = 'Europe/Berlin'")
     assert str(sql.session.state.zone) == "Europe/Berlin"
