@@ -9,7 +9,8 @@ import pytest
 from headwater.log_store import failpoints
 from headwater.log_store.failpoints import NAMES, arm, failpoint
 
-ROOM = Path(failpoints.__file__).parent
+LOG_STORE = Path(failpoints.__file__).parent
+ROOMS = (LOG_STORE, LOG_STORE.with_name("consumers"))
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,8 @@ def test_a_misspelt_point_or_action_is_refused(text: str) -> None:
 def test_every_declared_point_stands_in_the_code_and_every_one_there_is_declared() -> None:
     called = {
         name
-        for file in ROOM.glob("*.py")
+        for room in ROOMS
+        for file in room.glob("*.py")
         if file.name != "failpoints.py"
         for name in re.findall(r'"((?:[a-z]+)\.(?:[a-z_]+))"', file.read_text())
         if name.split(".")[0] in {n.split(".")[0] for n in NAMES}
