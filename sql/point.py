@@ -24,20 +24,22 @@ from headwater.sql.trees import child, written
 
 _KEPT: Final = 512
 _PARTS: Final = frozenset(("expressions", "from_", "where"))
+# Positions in a row, and the result's columns.
+_Shape = tuple[tuple[int, OutColumn], ...]
 
 
 @dataclass(slots=True, eq=False)
 class _Plan:
     """What a text says: the row it is about, and its items as (name written or *, alias).
 
-    `shape` is what that means for the schema it was last read with.
+    `meant` is what the items mean for the schema they were last read with, both at once: sessions
+    share a plan, and one of them may see the table altered before another does.
     """
 
     tree: exp.Expr
     found: keyed.Found | None
     items: tuple[tuple[str, str], ...]
-    schema: TableSchema | None = None
-    shape: tuple[tuple[int, OutColumn], ...] | None = None
+    meant: tuple[TableSchema, _Shape | None] | None = None
 
 
 _PLANS: Final["OrderedDict[int, _Plan]"] = OrderedDict()
@@ -56,9 +58,10 @@ def select_by_key(
     )
     if not isinstance(of, TableObject) or of.dropped_at is not None:
         return None
-    if plan.schema is not of.schema:
-        plan.shape, plan.schema = _shape(plan, of.schema), of.schema
-    shape = plan.shape
+    meant = plan.meant
+    if meant is None or meant[0] is not of.schema:
+        meant = plan.meant = of.schema, _shape(plan, of.schema)
+    shape = meant[1]
     key = None if shape is None else keyed.key_of(context, plan.found, of)
     if shape is None or key is None:
         return None
@@ -119,7 +122,7 @@ def _items(tree: exp.Select, alias: str) -> tuple[tuple[str, str], ...] | None:
     return tuple(items)
 
 
-def _shape(plan: _Plan, schema: TableSchema) -> tuple[tuple[int, OutColumn], ...] | None:
+def _shape(plan: _Plan, schema: TableSchema) -> _Shape | None:
     """The positions and result columns that the items mean; None if one is no column."""
     found: list[tuple[int, OutColumn]] = []
     for name, alias in plan.items:

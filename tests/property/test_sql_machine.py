@@ -59,6 +59,9 @@ def set_up(pair: Pair) -> None:
         declare(pair, name, key)
     for name, on, capture in (("s", "a", "ALL"), ("n", "a", "NET"), ("i", "t", "INSERT ONLY")):
         watch(pair, name, on, capture)
+    # Statements meet rows from the first one on, several of one id where there is no key.
+    take(pair, Step("insert", "a", [(key, key) for key in range(5)]))
+    take(pair, Step("insert", "t", [(key % 3, key) for key in range(6)]))
 
 
 def declare(pair: Pair, name: str, key: list[str]) -> None:
