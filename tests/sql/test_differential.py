@@ -45,7 +45,8 @@ def whole(draw: st.DrawFn, alias: str, deep: int = 2) -> str:
         return f"LENGTH({draw(words(alias, deep - 1))})"
     if form == 5:
         return f"NULLIF({draw(inner)}, {draw(inner)})"
-    return f"(-{draw(inner)})"
+    # The blank keeps -(-2) from beginning a comment.
+    return f"(- {draw(inner)})"
 
 
 @st.composite
