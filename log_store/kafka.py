@@ -1,9 +1,10 @@
 """The log on a Kafka cluster: topics are the truth, a RocksDB replica answers all reads.
 
 Reading order: kafka_end and kafka_records (what stands on the topics), kafka_outcome (what errors
-mean), kafka_client and kafka_admin (the driver), kafka_places (how far a replica is), kafka_feed
-and kafka_apply (from topics to the replica), kafka_topics and kafka_writer (taking a prefix over),
-kafka_transaction, kafka_pending and kafka_commit (from batches to topics), kafka_mirrors (groups).
+mean), kafka_client, kafka_producer, kafka_reader, kafka_groups and kafka_admin (the driver),
+kafka_places (how far a replica is), kafka_feed and kafka_apply (from topics to the replica),
+kafka_topics and kafka_writer (taking a prefix over), kafka_transaction, kafka_pending and
+kafka_commit (from batches to topics), kafka_mirrors (groups).
 """
 
 import shutil

@@ -20,6 +20,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from headwater.log_store.kafka_client import BrokerError, Cluster, raise_fault
+from headwater.log_store.kafka_groups import group_offsets
 from headwater.log_store.kafka_records import Position
 
 T = TypeVar("T")
@@ -113,13 +114,6 @@ class _Driver(Protocol):
         self, resources: list[ConfigResource], *, request_timeout: float
     ) -> dict[ConfigResource, Future[dict[str, _Setting]]]: ...
     def list_topics(self, *, timeout: float) -> _Metadata: ...
-    def list_consumer_group_offsets(
-        self,
-        groups: list[ConsumerGroupTopicPartitions],
-        *,
-        require_stable: bool,
-        request_timeout: float,
-    ) -> dict[str, Future[_Group]]: ...
     def alter_consumer_group_offsets(
         self, groups: list[ConsumerGroupTopicPartitions], *, request_timeout: float
     ) -> dict[str, Future[_Group]]: ...
@@ -129,6 +123,7 @@ class Admin:
     """Administers a cluster. Every method raises BrokerError."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         try:
             # See `_Driver`: the driver itself does not say what its futures hold.
             self._client = cast(_Driver, AdminClient(cluster.config()))
@@ -262,15 +257,7 @@ class Admin:
 
     def group_offset(self, group: str, topic: str) -> Position | None:
         """Where a group stands in a topic; None if it has no offset there."""
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
-        futures = self._client.list_consumer_group_offsets(
-            [asked], require_stable=True, request_timeout=TIMEOUT_S
-        )
-        told = self._done(f"ask where group {group} stands", futures[group])
-        for place in told.topic_partitions:
-            if place.topic == topic and place.offset >= 0:
-                return Position(topic, place.offset, place.metadata or "")
-        return None
+        return group_offsets(self._cluster, group, [topic], TIMEOUT_S).get(topic)
 
     def set_group_offset(self, group: str, position: Position) -> None:
         """Move a group that has no members; refused with a fault of GROUP_CODES if it has."""

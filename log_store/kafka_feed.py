@@ -13,8 +13,8 @@ from confluent_kafka import Message
 
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import LogDamaged, StoreUnavailable
-from headwater.log_store.kafka_client import SETTLED, TopicReader
 from headwater.log_store.kafka_end import HEADER, End, commit_id_in, read_header
+from headwater.log_store.kafka_reader import SETTLED, TopicReader
 from headwater.log_store.kafka_records import Names, place_in
 
 # Commits are handed on together up to so many records; one with more comes alone, in pieces.

@@ -13,14 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from headwater.log_store.kafka_admin import Admin
-from headwater.log_store.kafka_client import (
-    SETTLED,
-    BrokerError,
-    Cluster,
-    TopicReader,
-    TransactionalProducer,
-)
+from headwater.log_store.kafka_client import BrokerError, Cluster
 from headwater.log_store.kafka_outcome import Step
+from headwater.log_store.kafka_producer import TransactionalProducer
+from headwater.log_store.kafka_reader import SETTLED, TopicReader
 from headwater.log_store.kafka_records import Headers
 from headwater.log_store.kafka_transaction import persist
 

@@ -6,7 +6,8 @@ from typing import Final, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from headwater.log_store.errors import SourceLost, StoreUnavailable
-from headwater.log_store.kafka_client import PASSING, Cluster
+from headwater.log_store.kafka_client import Cluster
+from headwater.log_store.kafka_reader import PASSING
 from headwater.log_store.source import Fetched, SourceRecord
 
 _MISSING: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})

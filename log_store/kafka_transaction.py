@@ -13,11 +13,12 @@ from headwater.log_store.changes import Rows
 from headwater.log_store.encoding import encode_one, stored_prefix
 from headwater.log_store.errors import LogError
 from headwater.log_store.failpoints import failpoint
-from headwater.log_store.kafka_client import BrokerError, TransactionalProducer
+from headwater.log_store.kafka_client import BrokerError
 from headwater.log_store.kafka_end import HEADER, End, TableEnd, end_header, end_key, end_value
 from headwater.log_store.kafka_mirror import mirror_of
 from headwater.log_store.kafka_outcome import BrokerFault, Step, Verdict, group_in_use, judge
 from headwater.log_store.kafka_places import Place, Span, put_places, put_span
+from headwater.log_store.kafka_producer import TransactionalProducer
 from headwater.log_store.kafka_records import (
     EventRecords,
     Names,

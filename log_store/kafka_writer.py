@@ -19,14 +19,7 @@ from headwater.log_store.errors import Fenced, LogDamaged, StoreUnavailable
 from headwater.log_store.failpoints import failpoint
 from headwater.log_store.kafka_admin import Admin
 from headwater.log_store.kafka_apply import Applier
-from headwater.log_store.kafka_client import (
-    BrokerError,
-    Cluster,
-    ProducerSettings,
-    TopicMissing,
-    TopicReader,
-    TransactionalProducer,
-)
+from headwater.log_store.kafka_client import BrokerError, Cluster
 from headwater.log_store.kafka_feed import CommitFeed
 from headwater.log_store.kafka_outcome import Step, Verdict, judge
 from headwater.log_store.kafka_pending import PendingState
@@ -38,6 +31,8 @@ from headwater.log_store.kafka_places import (
     load_places,
     put_places,
 )
+from headwater.log_store.kafka_producer import ProducerSettings, TransactionalProducer
+from headwater.log_store.kafka_reader import TopicMissing, TopicReader
 from headwater.log_store.kafka_records import (
     INTENT_KEY,
     PREFIX_KEY,

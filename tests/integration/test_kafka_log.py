@@ -29,7 +29,7 @@ from headwater.log_store import failpoints
 from headwater.log_store.errors import Fenced, FormatNotKnown, StoreUnavailable, WriteConflict
 from headwater.log_store.kafka import KafkaLog
 from headwater.log_store.kafka_admin import Admin
-from headwater.log_store.kafka_client import ProducerSettings, TransactionalProducer
+from headwater.log_store.kafka_producer import ProducerSettings, TransactionalProducer
 from headwater.log_store.kafka_settle import settle, stuck_topics
 from headwater.log_store.kafka_topics import PrefixMissing, ReplicaMismatch
 from headwater.log_store.records import Move
