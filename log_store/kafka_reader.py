@@ -14,6 +14,7 @@ from headwater.log_store.kafka_client import BrokerError, Cluster, fault_of, rai
 
 # A record under this header repeats another one, and belongs to no commit: see kafka_settle.
 SETTLED: Final = "headwater.settled"
+_CONNECT_S: Final = 10.0
 # What the driver tells of and gets over by itself.
 PASSING: Final = frozenset(
     {
@@ -63,6 +64,7 @@ class TopicReader:
             self._consumer = Consumer(config)
         except KafkaException as error:
             raise_fault("make a reader", error)
+        self._connected = False
         self.ends: dict[str, int] = {}
         """Where each topic was last found to end, once it was read up to there."""
 
@@ -70,6 +72,10 @@ class TopicReader:
         """Read these topics too, from these offsets."""
         places = [TopicPartition(topic, 0, offset) for topic, offset in positions]
         try:
+            if not self._connected and places:
+                # Without a connection that stands, the driver looks for leaders once a second.
+                self._consumer.list_topics(places[0].topic, _CONNECT_S)
+                self._connected = True
             self._consumer.incremental_assign(places)
         except KafkaException as error:
             raise_fault("read topics", error)
