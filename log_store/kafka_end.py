@@ -11,6 +11,7 @@ commit byte by byte; `chain` lets it see that it did.
 import json
 from typing import Final, NamedTuple, cast, get_args
 
+from headwater.log_store.cursor import Cursor
 from headwater.log_store.encoding import Autos, EncodingNotKnown, canonical
 from headwater.log_store.records import CommitRow, Idempotency, Move, Moved, Why
 from headwater.schemas.avro import Json
@@ -232,82 +233,30 @@ def _put_move(parts: list[bytes], moved: Moved) -> None:
     parts += (_STOP, encode_string(move.reason), encode_string(note))
 
 
-class _Cursor:
-    """Reads Avro primitives one after the other."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def long(self) -> int:
-        z = shift = 0
-        while True:
-            byte = self._data[self._at]
-            self._at += 1
-            z |= (byte & 127) << shift
-            if byte < 128:
-                return (z >> 1) ^ -(z & 1)
-            shift += 7
-            if shift > 63:
-                raise ValueError("a number of more than 64 bits")
-
-    def bytes(self) -> bytes:
-        size = self.long()
-        end = self._at + size
-        if size < 0 or end > len(self._data):
-            raise ValueError("a value runs over the end")
-        value = self._data[self._at : end]
-        self._at = end
-        return value
-
-    def text(self) -> str:
-        return self.bytes().decode()
-
-    def opt(self) -> int | None:
-        return self.long() if self.some() else None
-
-    def some(self) -> bool:
-        branch = self.long()
-        if branch not in (0, 1):
-            raise ValueError("no such union branch")
-        return branch == 1
-
-    def count(self) -> int:
-        """How many items the next block of an array has; 0 ends it."""
-        count = self.long()
-        if count < 0:  # another writer's blocks may carry their size
-            self.long()
-        return abs(count)
-
-    def done(self) -> bool:
-        return self._at == len(self._data)
-
-
 def read_header(commit_id: str, data: bytes) -> End:
     """The commit in a header. Raises EncodingNotKnown for bytes that are none."""
     try:
-        end = _read(commit_id, _Cursor(data))
+        end = _read(commit_id, Cursor(data))
     except (IndexError, ValueError, KeyError, AttributeError) as error:
         raise EncodingNotKnown(f"header of commit {commit_id}: {error}") from error
     return end
 
 
-def _read(commit_id: str, cursor: _Cursor) -> End:
+def _read(commit_id: str, cursor: Cursor) -> End:
     long, text = cursor.long, cursor.text
     sequence, time_us, epoch, ddl, audit = long(), long(), long(), long(), long()
     actor, result = text(), text()
     statements: list[str] = []
     while count := cursor.count():
         statements += [text() for _ in range(count)]
-    asked = Idempotency(text(), cursor.bytes()) if cursor.some() else None
+    asked = Idempotency(text(), cursor.blob()) if cursor.some() else None
     tables: list[TableEnd] = []
     while count := cursor.count():
         tables += [_read_table(cursor) for _ in range(count)]
     moves: list[Moved] = []
     while count := cursor.count():
         moves += [_read_move(cursor) for _ in range(count)]
-    chain = cursor.bytes()
+    chain = cursor.blob()
     if not cursor.done():
         raise ValueError("bytes are left over")
     row = CommitRow(
@@ -326,16 +275,16 @@ def _read(commit_id: str, cursor: _Cursor) -> End:
     return End(row, tuple(tables), audit, chain)
 
 
-def _read_table(cursor: _Cursor) -> TableEnd:
+def _read_table(cursor: Cursor) -> TableEnd:
     table, version, topic = cursor.long(), cursor.long(), cursor.text()
-    events, records, digest = cursor.long(), cursor.long(), cursor.bytes()
+    events, records, digest = cursor.long(), cursor.long(), cursor.blob()
     autos: list[tuple[int, int]] = []
     while count := cursor.count():
         autos += [(cursor.long(), cursor.long()) for _ in range(count)]
     return TableEnd(table, version, topic, events, records, digest, tuple(autos))
 
 
-def _read_move(cursor: _Cursor) -> Moved:
+def _read_move(cursor: Cursor) -> Moved:
     consumer, why = cursor.long(), cursor.text()
     start, end, target, target_version = cursor.opt(), cursor.long(), cursor.opt(), cursor.opt()
     tables: list[int] = []
@@ -352,7 +301,7 @@ def _read_move(cursor: _Cursor) -> Moved:
 def commit_id_in(key: bytes) -> str:
     """The commit id in an END record's key. Raises EncodingNotKnown for anything else."""
     try:
-        cursor = _Cursor(key[5:])
+        cursor = Cursor(key[5:])
         text = cursor.text()
         if key[:1] != b"\0" or not cursor.done():
             raise ValueError("not framed")

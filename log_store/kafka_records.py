@@ -8,6 +8,7 @@
                             "prefix" -> PrefixRecord, once; "intent" -> a topic about to be made
 <prefix>.audit              "sequence.ordinal" -> {"actor","detail","what"}
 <prefix>.state              compacted: "watermark/<consumer>", "writer"
+<prefix>.requests, .nodes   what nodes say to each other, kept for minutes (kafka_requests)
 """
 
 import json
@@ -61,6 +62,19 @@ class Names(NamedTuple):
     @property
     def state(self) -> str:
         return f"{self.prefix}.state"
+
+    @property
+    def requests(self) -> str:
+        return f"{self.prefix}.requests"
+
+    @property
+    def nodes(self) -> str:
+        return f"{self.prefix}.nodes"
+
+    @property
+    def passing(self) -> frozenset[str]:
+        """The topics whose records are kept for minutes only: what nodes say to each other."""
+        return frozenset((self.requests, self.nodes))
 
 
 @dataclass(slots=True)
