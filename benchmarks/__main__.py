@@ -24,6 +24,7 @@ MODULES = (
     "reopen",
     "memory",
     "sql_select",
+    "sql_dml",
 )
 
 _PAGE = Path(__file__).parent.parent / "docs" / "PERFORMANCE.md"

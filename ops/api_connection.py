@@ -27,6 +27,9 @@ class Connection:
     @property
     def sql(self) -> "SqlSession":
         """The session that this connection's statements run in; made at its first use."""
+        made = self._sql
+        if made is not None:
+            return made
         with self._sql_lock:
             if self._sql is None:
                 # Parsers and engines are loaded for those who use SQL only.

@@ -5,6 +5,7 @@ quotes is exact, and may hold anything.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from headwater.log_store.catalog import (
@@ -49,6 +50,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Name:
     """The schema and name in a text; a database before them is the store itself and dropped.
 

@@ -66,8 +66,8 @@ def checked(statements: Sequence[Statement], binds: Binds) -> Binds:
         ProgrammingError: a value too few or too many.
     """
     if type(binds) in _LISTS and len(statements) == 1:
-        wanted = statements[0].binds
-        if len(wanted) == len(binds) and wanted == tuple(range(len(wanted))):
+        only = statements[0]
+        if only.in_order and len(only.binds) == len(binds):
             return binds
     if isinstance(binds, str | bytes) or not hasattr(binds, "__getitem__"):
         raise InterfaceError(

@@ -121,7 +121,7 @@ def settled(context: Context, statement: Statement) -> Statement:
     Raises:
         ProgrammingError: a variable that is not set, a bind without a value.
     """
-    if "$" not in statement.text and "IDENTIFIER" not in statement.text.upper():
+    if not statement.varied:
         return statement
     found = filled(context, statement)
     match found:

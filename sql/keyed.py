@@ -54,6 +54,7 @@ class _Change:
 
 
 _KNOWN: Final[WeakKeyDictionary[Update | Delete, _Change | None]] = WeakKeyDictionary()
+_UNREAD: Final = ""
 
 
 class _General(Exception):
@@ -109,12 +110,14 @@ def delete_by_key(context: Context, statement: Delete) -> Result | None:
 
 
 def _known(statement: Update | Delete) -> _Change | None:
-    if statement not in _KNOWN:
+    known = _KNOWN.get(statement, _UNREAD)
+    if isinstance(known, str):
         try:
-            _KNOWN[statement] = _read(statement.tree)
+            known = _read(statement.tree)
         except _General:
-            _KNOWN[statement] = None
-    return _KNOWN[statement]
+            known = None
+        _KNOWN[statement] = known
+    return known
 
 
 def _read(tree: exp.Update | exp.Delete) -> _Change:

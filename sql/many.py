@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import cast
 
 from headwater.producer.bulk import FEW, RUN_ROWS
@@ -102,7 +103,9 @@ class _Sent:
         self._columns: list[Sequence[object]] | None = None
         if not isinstance(rows[0], Mapping):
             # `one_statement` looked at the rows: they are all of one sort and long enough.
-            self._columns = list(zip(*cast("Sequence[Sequence[object]]", rows), strict=True))
+            listed = cast("Sequence[Sequence[object]]", rows)
+            # Column by column: unpacking all rows at once makes an iterator for each.
+            self._columns = [list(map(itemgetter(at), listed)) for at in range(len(listed[0]))]
 
     def column(self, bind: Bind) -> Sequence[object]:
         """The values of one bind."""

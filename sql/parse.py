@@ -86,11 +86,14 @@ def _statement(piece: Piece, binds: Binds) -> Statement:
 
 def _dressed(made: Statement, reader: Reader) -> Statement:
     """The statement with what is the same for all kinds."""
+    text, binds = reader.piece.text, reader.marked.binds
     return replace(
         made,
-        text=reader.piece.text,
+        text=text,
         place=reader.piece.place,
-        binds=reader.marked.binds,
+        binds=binds,
+        in_order=binds == tuple(range(len(binds))),
+        varied="$" in text or "IDENTIFIER" in text.upper(),
         notices=tuple(reader.notices),
         places=reader.places,
     )

@@ -14,7 +14,7 @@ from weakref import WeakSet
 import pyarrow as pa
 
 from headwater.log_store.sequencing import remembered
-from headwater.producer.retry import retry
+from headwater.producer.retry import may_retry, retry
 from headwater.producer.transaction import Transaction
 from headwater.sql.binds import NONE, checked
 from headwater.sql.context import Binds, Context, State, Store
@@ -30,7 +30,7 @@ from headwater.sql.translate import translated
 
 # So much of a statement's text is kept beside its commit.
 _KEPT_TEXT: Final = 4096
-_CONTROL: Final = (Begin, Commit, Rollback)
+_CONTROL: Final = frozenset({Begin, Commit, Rollback})
 # Iterators over what is in memory.
 _AT_HAND: Final = frozenset({type(iter(())), type(iter([]))})
 
@@ -86,7 +86,7 @@ class SqlSession:
     def run(
         self, text: str, binds: Binds = NONE, *, idempotency_key: str | None = None
     ) -> Iterator[Result]:
-        """The statements of a text, each run when its result is asked for.
+        """The statements of a text, each run when its result is asked for; one alone at once.
 
         With an idempotency key they are one commit; the same text and binds sent again under it
         change nothing and give the first results.
@@ -95,9 +95,11 @@ class SqlSession:
             Error: a statement failed and undid itself. Those before it stand, or are open still.
         """
         statements = self._statements(text, binds)
-        if idempotency_key is None:
-            return (self._one(statement, binds) for statement in statements)
-        return iter(self._keyed(statements, binds, idempotency_key))
+        if idempotency_key is not None:
+            return iter(self._keyed(statements, binds, idempotency_key))
+        if len(statements) == 1:
+            return iter((self._one(statements[0], binds),))
+        return (self._one(statement, binds) for statement in statements)
 
     def _statements(self, text: str, binds: Binds) -> Sequence[Statement]:
         statements = self._parsed(text)
@@ -121,10 +123,10 @@ class SqlSession:
         return self._do(statement, sent, lambda context: run_many(context, sent))
 
     def _one(self, statement: Statement, binds: Binds) -> Result:
-        with self._lock:
-            if isinstance(statement, _CONTROL):
+        if type(statement) in _CONTROL:
+            with self._lock:
                 return self._control(statement)
-            return self._do(statement, binds, run)
+        return self._do(statement, binds, run)
 
     def _do(self, statement: Statement, binds: Binds, work: Work) -> Result:
         with self._lock:
@@ -136,7 +138,7 @@ class SqlSession:
                 task = _Task(statement, binds, work, running)
                 if self._tx is not None:
                     return self._within(self._tx, task)
-                return retry(lambda: self._alone(task))
+                return self._again(task)
             except Exception as error:
                 if running.stopped:
                     raise running.error() from error
@@ -144,6 +146,17 @@ class SqlSession:
             finally:
                 running.pause()
                 self._running = None
+
+    def _again(self, task: "_Task") -> Result:
+        """One statement in a commit of its own, tried anew when another writer was first."""
+        tried = 0
+        while True:
+            try:
+                return self._alone(task)
+            except Exception as error:
+                tried += 1
+                if not may_retry(error, tried):
+                    raise
 
     def _alone(self, task: "_Task") -> Result:
         """One statement in a commit of its own."""
@@ -321,7 +334,7 @@ class SqlSession:
 
     def _keyed(self, statements: Sequence[Statement], binds: Binds, key: str) -> list[Result]:
         for statement in statements:
-            if isinstance(statement, _CONTROL):
+            if type(statement) in _CONTROL:
                 raise ProgrammingError(
                     "a text under an idempotency key is one transaction: leave BEGIN, COMMIT and "
                     "ROLLBACK out",

@@ -32,6 +32,9 @@ class Statement:
     notices: tuple[str, ...] = ()  # what was read and means nothing here
     # Where the names outside of trees stand, by name as written.
     places: Mapping[str, Place] = field(default_factory=dict[str, Place])
+    # Whether its binds are the first values sent, in order; whether names or values are variables.
+    in_order: bool = False
+    varied: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ What a text says is worked out once and kept with its statement; an execution on
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 from sqlglot import exp
@@ -17,12 +17,25 @@ from headwater.producer.values import complete_row, complete_rows
 from headwater.schemas.errors import ValueRefused
 from headwater.schemas.tables import TableSchema
 from headwater.schemas.types import JSON_KINDS
+from headwater.schemas.values import Assign, assigners
 from headwater.sql.cells import Bind, Cell, Default, Json, cell
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
 from headwater.sql.names import target_named
 from headwater.sql.results import Result, counts
 from headwater.sql.statements import Insert
+
+
+class _Met(NamedTuple):
+    """What a text says of the schema that was met last.
+
+    `sent` makes its only row where that is one bind for each column: how each is assigned, and where
+    it stands among the values sent.
+    """
+
+    schema: TableSchema
+    positions: list[int]
+    sent: tuple[tuple[Assign, int], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +46,49 @@ class Values:
     columns: tuple[str, ...] | None
     rows: tuple[tuple[Cell, ...], ...]
     overwrite: bool
-    # Where the columns stand, in the schema that was met last.
-    _met: "list[tuple[TableSchema, list[int]]]" = field(
-        default_factory=list[tuple[TableSchema, list[int]]], compare=False
-    )
+    _met: list[_Met] = field(default_factory=list[_Met], compare=False)
 
     @property
     def only(self) -> tuple[Cell, ...] | None:
         """The cells of the only row; None of several."""
         return self.rows[0] if len(self.rows) == 1 else None
 
-    def positions(self, of: TableObject) -> list[int]:
-        """Where the columns stand; see `positions_of`."""
-        if self._met and self._met[0][0] is of.schema:
-            return self._met[0][1]
-        found = positions_of(of, self.columns)
-        self._met[:] = [(of.schema, found)]
+    def met(self, of: TableObject) -> _Met:
+        """What it says of a table; see `positions_of` for what is wrong with it."""
+        schema = of.schema
+        if self._met and self._met[0].schema is schema:
+            return self._met[0]
+        positions = positions_of(of, self.columns)
+        found = _Met(schema, positions, _sent(self, schema, positions))
+        self._met[:] = [found]
         return found
+
+
+def _sent(
+    values: Values, schema: TableSchema, positions: Sequence[int]
+) -> tuple[tuple[Assign, int], ...] | None:
+    cells = values.only
+    if cells is None or values.overwrite or not len(cells) == len(positions) == len(schema.columns):
+        return None
+    keys = {at: one.key for at, one in zip(positions, cells, strict=True) if isinstance(one, Bind)}
+    wanted = [keys.get(at) for at in range(len(schema.columns))]
+    places = [key for key in wanted if isinstance(key, int)]
+    if len(places) < len(wanted):
+        return None
+    return tuple(zip(assigners(schema), places, strict=True))
 
 
 # Of each statement what it says, None where it needs a query.
 _KNOWN: Final[WeakKeyDictionary[Insert, Values | None]] = WeakKeyDictionary()
+_UNREAD: Final = ""
+_LISTS: Final = frozenset({tuple, list})
 
 
 def values_of(statement: Insert) -> Values | None:
     """What an INSERT of plain values says, None if it takes a query."""
-    if statement in _KNOWN:
-        return _KNOWN[statement]
-    found = _KNOWN[statement] = _read(statement.tree)
+    found = _KNOWN.get(statement, _UNREAD)
+    if isinstance(found, str):
+        found = _KNOWN[statement] = _read(statement.tree)
     return found
 
 
@@ -149,7 +177,16 @@ def insert_values(context: Context, values: Values) -> Result:
     """
     tx = context.tx
     of = target_named(tx.catalog, context.state, values.table)
-    positions = values.positions(of)
+    _, positions, sent = values.met(of)
+    binds = context.binds
+    if sent is not None and type(binds) in _LISTS:
+        # What is a list is no mapping, and it was counted.
+        listed = cast("Sequence[object]", binds)
+        try:
+            whole = tuple([assign(listed[at]) for assign, at in sent])
+            return counts("INSERT", rows_inserted=tx.insert(of, (whole,)))
+        except ValueRefused as refused:
+            raise refused.in_table(of.name) from None
     if values.only is not None and not values.overwrite and len(values.only) == len(positions):
         row = row_of(context, of, positions, values.only)
         try:
@@ -162,10 +199,10 @@ def insert_values(context: Context, values: Values) -> Result:
             raise wrong_length(of, positions, len(cells), number if len(values.rows) > 1 else None)
         rows.append(row_of(context, of, positions, cells))
     with naming(of):
-        whole = complete_rows(tx, of, rows)
+        completed = complete_rows(tx, of, rows)
     if values.overwrite:
         tx.truncate(of)
-    return counts("INSERT", rows_inserted=tx.insert(of, whole))
+    return counts("INSERT", rows_inserted=tx.insert(of, completed))
 
 
 def row_of(
