@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from headwater.consumers import lifecycle, streams
 from headwater.consumers.positions import Position, Said
@@ -19,7 +19,6 @@ from headwater.log_store.parameters import (
     PARAMETERS,
     value_of,
 )
-from headwater.ops.api_adopt import Adoption, going_on, new_adoption
 from headwater.ops.api_connection import Connection
 from headwater.ops.api_streams import Stream, StreamArguments, stream_options
 from headwater.ops.api_tables import Table
@@ -37,6 +36,9 @@ from headwater.producer.staged import topic_of
 from headwater.producer.transaction import Transaction
 from headwater.schemas.tables import ColumnSpec
 from headwater.schemas.types import SqlType
+
+if TYPE_CHECKING:
+    from headwater.ops.api_adopt import Adoption
 
 
 def connect(
@@ -197,7 +199,7 @@ class Database(Connection):
         columns: Mapping[str, str] | None = None,
         key: str | Sequence[str] = (),
         schemas: Callable[[int], str] | None = None,
-    ) -> Adoption:
+    ) -> "Adoption":
         """A table that a topic in Debezium's envelope feeds, from the topic's start on.
 
         The topic tells its columns and key, unless its messages are JSON without a schema: then
@@ -209,6 +211,8 @@ class Database(Connection):
             BadArgument, SchemaInvalid: the columns or the key are not known. Nothing was made.
             SourceLost, StoreUnavailable: the topic cannot be read. Nothing was made.
         """
+        from headwater.ops.api_adopt import new_adoption  # it loads what reads others' Avro
+
         parts = [key] if isinstance(key, str) else list(key)
         source = open_source(self._session.target, topic, brokers)
         try:
@@ -225,12 +229,14 @@ class Database(Connection):
         *,
         brokers: str | None = None,
         schemas: Callable[[int], str] | None = None,
-    ) -> Adoption:
+    ) -> "Adoption":
         """Go on feeding a table that was adopted before; see `adopt`.
 
         Raises:
             BadArgument: the table is not adopted.
         """
+        from headwater.ops.api_adopt import going_on
+
         with self._session.view() as view:
             table = find_table(view.catalog, name)
         if not table.adopted:

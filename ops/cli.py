@@ -7,8 +7,10 @@ milliseconds, and a command loads only what it uses.
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -124,6 +126,23 @@ def run(arguments: Sequence[str]) -> int:
     return Exit.OK
 
 
+class _NoPandas:
+    """Says of pandas that it is not there: pyarrow loads it at its first array, for half a second.
+
+    No command makes or takes a DataFrame.
+    """
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """None for all other names: whoever comes next looks for them."""
+        if name == "pandas":
+            raise ModuleNotFoundError("the headwater command does without pandas", name=name)
+        return None
+
+
 def main() -> None:
     """The entry point of the `headwater` command."""
+    sys.meta_path.insert(0, _NoPandas)
     sys.exit(run(sys.argv[1:]))

@@ -4,17 +4,10 @@ from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
 from headwater.sql import (
-    ddl_streams,
     ddl_tables,
     ddl_views,
-    describe,
-    explain,
-    information,
     parameters,
-    procedures,
     session_statements,
-    show,
-    system,
     variables,
 )
 from headwater.sql.context import Context
@@ -45,13 +38,55 @@ from headwater.sql.statements import (
 Runner = Callable[[Context, Statement], Result]
 _Of = TypeVar("_Of", bound=Statement)
 
-# These offer their names to queries when they are imported.
-OFFERING: Final = (information, system)
-
 
 def _runs(kind: type[_Of], run: Callable[[Context, _Of], Result]) -> tuple[type, Runner]:
     # A function is only ever given statements of its kind.
     return kind, cast(Runner, run)
+
+
+# What these load is not for the others.
+
+
+def _create_stream(context: Context, statement: CreateStream) -> Result:
+    from headwater.sql import ddl_streams
+
+    return ddl_streams.create(context, statement)
+
+
+def _alter_stream(context: Context, statement: AlterStream) -> Result:
+    from headwater.sql import ddl_streams
+
+    return ddl_streams.alter(context, statement)
+
+
+def _drop_stream(context: Context, statement: Drop) -> Result:
+    from headwater.sql import ddl_streams
+
+    return ddl_streams.drop(context, statement)
+
+
+def _call(context: Context, statement: Call) -> Result:
+    from headwater.sql import procedures
+
+    return procedures.call(context, statement)
+
+
+def _show(context: Context, statement: Show) -> Result:
+    from headwater.sql import show
+
+    return show.show(context, statement)
+
+
+def _describe(context: Context, statement: Describe) -> Result:
+    from headwater.sql import describe
+
+    return describe.describe(context, statement)
+
+
+def _explain(context: Context, statement: Explain) -> Result:
+    from headwater.sql import explain
+
+    return explain.explain(context, statement)
 
 
 def _drop(context: Context, statement: Drop) -> Result:
@@ -61,7 +96,7 @@ def _drop(context: Context, statement: Drop) -> Result:
 _DROPS: Final[dict[str, Callable[[Context, Drop], Result]]] = {
     "TABLE": ddl_tables.drop_table,
     "VIEW": ddl_views.drop_view,
-    "STREAM": ddl_streams.drop,
+    "STREAM": _drop_stream,
     "SCHEMA": ddl_tables.drop_schema,
 }
 
@@ -73,13 +108,13 @@ RUNNERS: Final[dict[type, Runner]] = dict(
         _runs(CreateSchema, ddl_tables.create_schema),
         _runs(CreateView, ddl_views.create_view),
         _runs(AlterView, ddl_views.alter_view),
-        _runs(CreateStream, ddl_streams.create),
-        _runs(AlterStream, ddl_streams.alter),
+        _runs(CreateStream, _create_stream),
+        _runs(AlterStream, _alter_stream),
         _runs(Drop, _drop),
-        _runs(Call, procedures.call),
-        _runs(Show, show.show),
-        _runs(Describe, describe.describe),
-        _runs(Explain, explain.explain),
+        _runs(Call, _call),
+        _runs(Show, _show),
+        _runs(Describe, _describe),
+        _runs(Explain, _explain),
         _runs(AlterSession, parameters.alter),
         _runs(Use, session_statements.use),
         _runs(Nothing, session_statements.nothing),

@@ -6,14 +6,13 @@ import numpy as np
 from sqlglot import exp
 
 from headwater.log_store.catalog import TableObject
+from headwater.sql.ask import consumed, run_query
 from headwater.sql.columns import ROW_ID, checked, numbers
-from headwater.sql.consumption import consumed
 from headwater.sql.context import Context
 from headwater.sql.keyed import delete_by_key
 from headwater.sql.names import found, target_named, temporary_named
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts, status
-from headwater.sql.select import run_query
 from headwater.sql.statements import Delete, Truncate
 from headwater.sql.targets import crossed, row_id_of, target_reference
 from headwater.sql.update import name_in

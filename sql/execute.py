@@ -6,21 +6,9 @@ from typing import Final, TypeVar, cast
 
 from sqlglot import exp
 
-from headwater.sql import (
-    copy_in,
-    copy_out,
-    delete,
-    insert,
-    insert_all,
-    merge,
-    query,
-    temporary,
-    update,
-)
+from headwater.sql import delete, insert, query, temporary, update
 from headwater.sql.catalog_runners import RUNNERS
 from headwater.sql.context import Context
-from headwater.sql.ctas import create_table_as
-from headwater.sql.ddl_tables import create_table
 from headwater.sql.errors import unsupported
 from headwater.sql.results import Result
 from headwater.sql.statements import (
@@ -61,8 +49,10 @@ def _create_table(context: Context, statement: CreateTable) -> Result:
     if statement.temporary:
         return temporary.create(context, statement)
     if statement.query is not None:
+        from headwater.sql.ctas import create_table_as
+
         return create_table_as(context, statement)
-    return create_table(context, statement)
+    return RUNNERS[CreateTable](context, statement)
 
 
 def _drop(context: Context, statement: Drop) -> Result:
@@ -74,15 +64,42 @@ def _alter_table(context: Context, statement: AlterTable) -> Result:
     return RUNNERS[AlterTable](context, statement)
 
 
+# What these load is not for statements that are over in less time.
+
+
+def _copy_in(context: Context, statement: CopyInto) -> Result:
+    from headwater.sql import copy_in
+
+    return copy_in.run(context, statement)
+
+
+def _copy_out(context: Context, statement: CopyOut) -> Result:
+    from headwater.sql import copy_out
+
+    return copy_out.run(context, statement)
+
+
+def _insert_all(context: Context, statement: InsertAll) -> Result:
+    from headwater.sql import insert_all
+
+    return insert_all.run(context, statement)
+
+
+def _merge(context: Context, statement: Merge) -> Result:
+    from headwater.sql import merge
+
+    return merge.run(context, statement)
+
+
 _RUNNERS: Final[dict[type, _Runner]] = RUNNERS | dict(
     (
         _runs(Insert, insert.run),
-        _runs(CopyInto, copy_in.run),
-        _runs(CopyOut, copy_out.run),
-        _runs(InsertAll, insert_all.run),
+        _runs(CopyInto, _copy_in),
+        _runs(CopyOut, _copy_out),
+        _runs(InsertAll, _insert_all),
         _runs(Update, update.run),
         _runs(Delete, delete.run),
-        _runs(Merge, merge.run),
+        _runs(Merge, _merge),
         _runs(Truncate, delete.truncate),
         _runs(Query, query.run),
         _runs(CreateTable, _create_table),

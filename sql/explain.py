@@ -15,7 +15,7 @@ from headwater.consumers.consume import Reader, window_for
 from headwater.consumers.errors import shown_position
 from headwater.consumers.windows import Bounds, Window
 from headwater.log_store.catalog import Sharing, StreamObject, TableObject, ViewObject
-from headwater.sql import offers
+from headwater.sql import information, offers
 from headwater.sql.consumption import readers_of
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError
@@ -53,6 +53,8 @@ _SHAPE: Final = Shape.of(
     detail="VARCHAR",
 )
 _CONTENT: Final = Shape.of(content="VARCHAR")
+# It offers its relations by name when it is imported.
+OFFERED_BY: Final = information
 
 Step = dict[str, object]
 

@@ -8,16 +8,14 @@ from sqlglot import exp
 
 from headwater.log_store.catalog import TableObject
 from headwater.producer.values import complete_inner
+from headwater.sql.ask import consumed, plan_of, run_query
 from headwater.sql.cells import Default, cell
 from headwater.sql.columns import checked, chunks, shape_of
-from headwater.sql.consumption import consumed
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError, unsupported
 from headwater.sql.names import target_named
-from headwater.sql.plans import plan_of
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts
-from headwater.sql.select import run_query
 from headwater.sql.statements import Insert
 from headwater.sql.values import insert_values, naming, positions_of, target_of, values_of
 

@@ -19,7 +19,9 @@ from headwater.sql import (
     functions_text,
     functions_time,
     functions_variant,
+    information,
     special,
+    system,
     windowed,
 )
 from headwater.sql.binder import Binder, Out, Param
@@ -39,6 +41,8 @@ HANDLED_BY: Final = (
     special,
     windowed,
 )
+# These offer their names to queries when they are imported.
+OFFERED_BY: Final = (information, system)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,15 +12,13 @@ from headwater.log_store.catalog import TableObject
 from headwater.producer.names import parse, unquoted
 from headwater.schemas import evolve
 from headwater.schemas.tables import ColumnSpec, TableSchema
-from headwater.sql.consumption import consumed
+from headwater.sql.ask import consumed, run_query
 from headwater.sql.context import Context
-from headwater.sql.ctas import specs_as
 from headwater.sql.ddl_tables import spec_of, specs_of
 from headwater.sql.errors import unsupported
 from headwater.sql.insert import insert_rows
 from headwater.sql.names import qualified, target_named, temporary_named
 from headwater.sql.results import OutColumn, Result, status
-from headwater.sql.select import run_query
 from headwater.sql.statements import CreateTable, Drop
 
 
@@ -57,6 +55,8 @@ def create(context: Context, statement: CreateTable) -> Result:
 def _shape(context: Context, statement: CreateTable) -> tuple[list[ColumnSpec], list[str]]:
     source = statement.like or statement.clone
     if statement.query is not None:
+        from headwater.sql.ctas import specs_as
+
         return specs_as(context, statement)
     if source is not None:
         return specs_of(target_named(context.tx.catalog, context.state, source).schema)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from headwater.producer.errors import RowTwice
 from headwater.producer.keyhash import I64
 from headwater.producer.values import complete_inner, default_column
 from headwater.schemas.values import from_plain
+from headwater.sql.ask import consumed, run_query
 from headwater.sql.cells import Default, cell
 from headwater.sql.columns import (
     ROW_ID,
@@ -24,18 +25,19 @@ from headwater.sql.columns import (
     sorted_rows,
     whole_rows,
 )
-from headwater.sql.consumption import Consumed, consumed
 from headwater.sql.context import Context
 from headwater.sql.errors import ProgrammingError, unsupported
 from headwater.sql.keyed import update_by_key
 from headwater.sql.names import target_named
 from headwater.sql.prepared import Prepared
 from headwater.sql.results import Result, counts
-from headwater.sql.select import run_query
 from headwater.sql.settings import is_on
 from headwater.sql.statements import Update
 from headwater.sql.targets import crossed, own_column, row_id_of, target_reference
 from headwater.sql.values import name_of, naming, position
+
+if TYPE_CHECKING:
+    from headwater.sql.consumption import Consumed
 
 PARAMETER: Final = "ERROR_ON_NONDETERMINISTIC_UPDATE"
 
@@ -157,7 +159,7 @@ def changed_part(
 
 
 def _joined(
-    context: Context, of: TableObject, sets: Sets, batches: Iterator[pa.Table], windows: Consumed
+    context: Context, of: TableObject, sets: Sets, batches: Iterator[pa.Table], windows: "Consumed"
 ) -> Result:
     """An UPDATE .. FROM: several source rows for one row are an error, or one of them is taken."""
     if is_on(context, PARAMETER):
@@ -184,7 +186,7 @@ def last_of_each(rows: pa.Table) -> tuple[pa.Table, int]:
 
 
 def several(
-    context: Context, of: TableObject, row_id: int, windows: Consumed, verb: str
+    context: Context, of: TableObject, row_id: int, windows: "Consumed", verb: str
 ) -> ProgrammingError:
     """The error that several source rows want to change one row of the target."""
     said = (
