@@ -82,6 +82,15 @@ def check_moves(moves: Sequence[Move], latest: Latest) -> None:
         stands[move.consumer] = move.end
 
 
+def check_marks(marks: Mapping[int, int], latest: Latest) -> None:
+    """Refuse if a watermark has been moved, be it to where it stood, since it was seen."""
+    for consumer, seen in marks.items():
+        found = latest.watermark(consumer)
+        if found is None or found.sequence != seen:
+            name = f"of consumer {_consumer_name(latest.catalog, consumer)}"
+            raise WriteConflict("watermark", name, "was moved")
+
+
 def _place(position: int | None) -> str:
     if position is None:
         return "unregistered"

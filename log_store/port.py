@@ -35,6 +35,8 @@ class Batch(NamedTuple):
     """What one transaction wants, as data: lands whole or not at all. Give its parts by name.
 
     `unmoved`: tables that must still be at the version given (DDL, restore, whole-table checks).
+    `marks`: watermarks that must have been moved last at the place given: of consumers that found
+    nothing to consume, so that of two who look at once only one says so.
     `objects`: catalog objects (kind, id) that must not have changed since the place given.
     `audit`: (what, detail as JSON) rows kept for ever.
     """
@@ -46,6 +48,7 @@ class Batch(NamedTuple):
     catalog: Sequence[CatalogEvent] = ()
     unmoved: Mapping[int, int] = _NO_VERSIONS
     objects: Mapping[tuple[str, int], int] = _NO_OBJECTS
+    marks: Mapping[int, int] = _NO_VERSIONS
     audit: Sequence[tuple[str, str]] = ()
     statements: Sequence[str] = ()
     idempotency: Idempotency | None = None

@@ -17,6 +17,7 @@ from headwater.log_store.chain import GENESIS, ChainDigest, one_digest
 from headwater.log_store.changes import Columns, RowChange, Rows, Segment, TableChanges
 from headwater.log_store.conflicts import (
     Latest,
+    check_marks,
     check_moves,
     check_objects,
     check_table,
@@ -72,6 +73,7 @@ def settle(batch: Batch, latest: Latest, now_us: int) -> Committed | None:
         check_unmoved(batch.unmoved, latest)
     if batch.moves:
         check_moves(batch.moves, latest)
+        check_marks(batch.marks, latest)
     # A table that this very batch alters has its images in the generation to come.
     altered = batch.catalog and {e.value.id for e in batch.catalog if e.value.kind == "table"}
     for table, changes in batch.tables.items():

@@ -208,6 +208,7 @@ class Staged:
                     catalog=tuple(intents.events.values()) if intents.events else (),
                     unmoved=intents.unmoved,
                     objects=intents.objects,
+                    marks=self._idle_marks() if intents.moves else {},
                     audit=intents.audit,
                     statements=self._texts,
                     idempotency=self.idempotency,
@@ -235,6 +236,16 @@ class Staged:
             held = self._held[key] = make()
         # Whoever uses a key makes what it stands for.
         return cast(_HeldT, held)
+
+    def _idle_marks(self) -> dict[int, int]:
+        """Where the watermarks were moved last that this consumes nothing for."""
+        first: dict[int, Move] = {}
+        for move in self._intents.moves:
+            if move.why == "consume":
+                first.setdefault(move.consumer, move)
+        idle = (consumer for consumer, move in first.items() if move.start == move.end)
+        seen = {consumer: self.view.watermark(consumer) for consumer in idle}
+        return {consumer: mark.sequence for consumer, mark in seen.items() if mark is not None}
 
     def _final_moves(self) -> list[Move]:
         written = tuple(self.written_tables())

@@ -145,6 +145,9 @@ class Tx:
                 return "definition"
             if not window.registers and now.marks[window.consumer] != window.start:
                 return "watermark"
+            idle = window.start == window.end and not window.registers
+            if idle and self._moved_since(window.consumer):
+                return "watermark"
             target = consumer.target
             if (
                 window.registers
@@ -158,6 +161,10 @@ class Tx:
             ):
                 return "watermark"
         return ""
+
+    def _moved_since(self, consumer: int) -> bool:
+        since = self.model.commits[self.snapshot.sequence :]
+        return any(move.consumer == consumer for commit in since for move in commit.moves)
 
     def _consumer(self, window: Window) -> Consumer:
         known = {consumer.id: consumer for consumer in self.new_consumers}

@@ -564,3 +564,14 @@ def test_consumers_are_found_as_identifiers_are(shop: Shop) -> None:
         assert find_consumer(view.catalog, stream, "public.report").target is not None
         with pytest.raises(ConsumerUnknown, match="it has Exact, report"):
             find_consumer(view.catalog, stream, '"EXACT"')
+
+
+def test_of_two_that_find_nothing_to_consume_one_conflicts(shop: Shop) -> None:
+    shop.feed("s", "report")
+    first, second = Transaction(shop.log), Transaction(shop.log)
+    for tx in (first, second):
+        assert not shop.consume(tx, "s", "report").window
+    first.commit()
+    with pytest.raises(WriteConflict, match="watermark of consumer report"):
+        second.commit()
+    shop.feed("s", "report")
