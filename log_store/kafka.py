@@ -4,56 +4,19 @@ Reading order: kafka_end and kafka_records (what stands on the topics), kafka_ou
 mean), kafka_client, kafka_producer, kafka_reader, kafka_groups and kafka_admin (the driver),
 kafka_places (how far a replica is), kafka_feed and kafka_apply (from topics to the replica),
 kafka_topics and kafka_writer (taking a prefix over), kafka_transaction, kafka_pending and
-kafka_commit (from batches to topics), kafka_mirrors (groups).
+kafka_commit (from batches to topics), kafka_mirrors (groups), kafka_writing (all of these at once).
+Many nodes beside each other: kafka_node.
 """
 
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
-
-from headwater.log_store.errors import FormatNotKnown, HistoryNotExpired, LogDamaged
-from headwater.log_store.kafka_client import Cluster
-from headwater.log_store.kafka_commit import KafkaCommitter, KafkaParts
-from headwater.log_store.kafka_mirrors import MOST, Mirrors
+from headwater.log_store.errors import HistoryNotExpired
 from headwater.log_store.kafka_pending import PendingState
-from headwater.log_store.kafka_places import META_REBUILDING
-from headwater.log_store.kafka_records import Names
-from headwater.log_store.kafka_writer import PrefixWriter, WriterOptions
-from headwater.log_store.memory import wall_clock_us
+from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replica
 from headwater.log_store.port import Batch
 from headwater.log_store.records import Committed
-from headwater.log_store.rocks_large import LargeCommits
 from headwater.log_store.rocks_rebuild import differences
-from headwater.log_store.rocks_recover import STORE, UNDO, Opened, open_store
 from headwater.log_store.rocks_served import ServedStore
-from headwater.log_store.rocks_store import StoreSettings
 
-_HEAD: Final = "HEAD"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaOptions:
-    """Which prefix of which cluster, and where its replica is kept.
-
-    `create` makes a prefix that is not there. `timeout_s` bounds a commit, and then the search for
-    what became of it. `groups_within` is how many consumers' groups move inside a commit's
-    transaction, at nearly a millisecond each; the others follow it. `compression` is the producer's: lz4, zstd, gzip, snappy or none. `clock`
-    gives microseconds since 1970 UTC.
-    """
-
-    path: Path
-    prefix: str
-    cluster: Cluster
-    create: bool = True
-    timeout_s: float = 30.0
-    groups_within: int = MOST
-    compression: str = "lz4"
-    clock: Callable[[], int] = wall_clock_us
-    write_buffer: int = 64 << 20
-    block_cache: int = 64 << 20
-    wal_limit: int = 256 << 20
+__all__ = ["KafkaLog", "KafkaOptions"]
 
 
 class KafkaLog(ServedStore):
@@ -68,47 +31,19 @@ class KafkaLog(ServedStore):
     """
 
     def __init__(self, options: KafkaOptions) -> None:
-        self._names = Names(options.prefix)
         self.cluster = options.cluster
-        opened = _open_replica(options)
+        opened = open_replica(options)
         try:
             live = PendingState(opened.store, opened.name, 0)
-            self._writer = PrefixWriter(
-                options.cluster,
-                self._names,
-                opened.store,
-                live,
-                WriterOptions(
-                    path=options.path,
-                    create=options.create,
-                    timeout_s=options.timeout_s,
-                    compression=options.compression,
-                    clock=options.clock,
-                ),
-            )
-            self._writer.open()
+            self._writing = Writing(options, opened, live, self._publish)
             # Acknowledged is what stands in Kafka: the replica itself need not survive a power cut.
             super().__init__(options.path, opened, live, synced=False)
         except BaseException:
             opened.store.close()
             opened.lock.release()
             raise
-        self.mirrors = Mirrors(self._writer.admin, options.groups_within)
-        self._committer = KafkaCommitter(
-            KafkaParts(
-                store=opened.store,
-                live=live,
-                writer=self._writer,
-                topics=self._writer.topics,
-                mirrors=self.mirrors,
-                clock=options.clock,
-                publish=self._publish,
-                large=LargeCommits(opened.store, live),
-                check=opened.lock.check,
-                path=options.prefix,
-                timeout_s=options.timeout_s,
-            )
-        )
+        self._writer, self._committer = self._writing.writer, self._writing.committer
+        self.mirrors = self._writing.mirrors
 
     def commit(self, batch: Batch) -> Committed:
         """See `port.Log.commit`."""
@@ -139,35 +74,5 @@ class KafkaLog(ServedStore):
 
         Views that are still open raise StoreUnavailable from here on. A second call does nothing.
         """
-        self._committer.close()
-        self.mirrors.close()
-        self._writer.close()
+        self._writing.close()
         self._close()
-
-
-def _open_replica(options: KafkaOptions) -> Opened:
-    """The replica's store; one that is damaged is made anew, since the topics have it all."""
-    settings = StoreSettings(
-        write_buffer=options.write_buffer,
-        block_cache=options.block_cache,
-        wal_limit=options.wal_limit,
-    )
-    try:
-        opened = open_store(options.path, settings, options.prefix)
-        if opened.store.get("meta", META_REBUILDING) is not None:
-            opened.store.close()
-            opened.lock.release()
-            raise LogDamaged(str(options.path), "the replica was not filled to its end")
-    except LogDamaged:
-        for part in (STORE, UNDO):
-            shutil.rmtree(options.path / part, ignore_errors=True)
-        (options.path / _HEAD).unlink(missing_ok=True)
-        opened = open_store(options.path, settings, options.prefix)
-    if opened.name != options.prefix:
-        opened.store.close()
-        opened.lock.release()
-        raise FormatNotKnown(
-            f"{options.path} holds the replica of {opened.name}, not of {options.prefix}: "
-            "name another directory"
-        )
-    return opened

@@ -55,6 +55,13 @@ KEPT: Final[Mapping[str, str]] = {
     "message.timestamp.after.max.ms": str((1 << 63) - 1),
     "message.timestamp.before.max.ms": str((1 << 63) - 1),
 }
+# What nodes say to each other, by the brokers' clock; whoever waits for it has given up long before.
+PASSING: Final[Mapping[str, str]] = {
+    "cleanup.policy": "delete",
+    "retention.ms": "600000",
+    "segment.ms": "300000",
+    "message.timestamp.type": "LogAppendTime",
+}
 COMPACTED: Final[Mapping[str, str]] = {**KEPT, "cleanup.policy": "compact"}
 
 
@@ -196,6 +203,12 @@ class Admin:
     def starts(self, names: Iterable[str]) -> dict[str, int]:
         """The offset of the first record that each topic still has."""
         return self._offsets(names, _EARLIEST)
+
+    def offset_at(self, name: str, time_us: int) -> int:
+        """The offset of the first record since then; behind the last one if there is none."""
+        spec = OffsetSpec.for_timestamp(max(0, time_us // 1000))
+        found = self._offsets([name], cast(OffsetSpec, spec))[name]
+        return found if found >= 0 else self.ends([name])[name]
 
     def _offsets(
         self,

@@ -81,6 +81,14 @@ class Writer(Protocol):
         """Write intents to the catalog, in a transaction of their own."""
         ...
 
+    def say(self, topic: str, records: Iterable[tuple[bytes, bytes]], deadline: float) -> None:
+        """Write records to a topic that holds no commits, in a transaction of their own.
+
+        Raises:
+            Stopped: the broker refuses, or does not say what became of it.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaParts:
@@ -347,6 +355,25 @@ class KafkaCommitter:
         self._parts.writer.lose()
         self._live.reload()
         raise self._spent from stopped
+
+    def say(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """Write records that are no commit, as the writer that nobody has replaced.
+
+        Raises:
+            Fenced: somebody has. Nothing was written.
+            StoreUnavailable: the cluster did not take them, or does not say so.
+        """
+        deadline = time.monotonic() + self._parts.timeout_s
+        with self._work:
+            self._ready(deadline)
+            try:
+                self._parts.writer.say(topic, records, deadline)
+            except Stopped as stopped:
+                if stopped.verdict is Verdict.FENCED:
+                    self._fenced(stopped)
+                self._lost = True
+                self._parts.writer.lose()
+                raise StoreUnavailable(f"the cluster did not take it: {stopped.text}") from stopped
 
     @contextmanager
     def paused(self) -> Generator[None]:

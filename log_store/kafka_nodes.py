@@ -2,7 +2,8 @@
 
 Every node puts a record on `<prefix>.nodes` each second, and when it becomes something else:
     key    := "node/" node
-    value  := {"node", "host", "pid", "role", "since_us", "epoch", "sequence", "start", "requests"}
+    value  := {"node", "host", "pid", "role", "may_write", "since_us", "epoch", "sequence", "start",
+               "requests"}
 The topic carries the brokers' time, so that all are seen by one clock. A node that says nothing for
 SILENT_S is shown as silent, and no longer after FORGET_S.
 """
@@ -35,6 +36,7 @@ class Announcement(NamedTuple):
     host: str
     pid: int
     role: Role
+    may_write: bool
     since_us: int
     epoch: int
     sequence: int
@@ -50,7 +52,11 @@ class Heard(NamedTuple):
 
 
 class NodeInfo(NamedTuple):
-    """A node as it is listed. `behind` counts commits; `silent`: it has not been heard of lately."""
+    """A node as it is listed; `silent`: it has not been heard of lately.
+
+    `role` is writer, standby (takes over when the writer is gone), replica (never does), taking over,
+    or replaced: a writer that does not know yet that there is a newer one. `behind` counts commits.
+    """
 
     node: str
     host: str
@@ -85,6 +91,7 @@ def read_announcement(value: bytes) -> Announcement:
             _text(told["host"]),
             _number(told["pid"]),
             Role(_text(told["role"])),
+            told["may_write"] is True,
             _number(told["since_us"]),
             _number(told["epoch"]),
             _number(told["sequence"]),
@@ -145,6 +152,8 @@ def listing(heard: Iterable[Heard], now_us: int) -> list[NodeInfo]:
     found: list[NodeInfo] = []
     for said, at_us in kept:
         role = said.role.value
+        if said.role is Role.REPLICA and said.may_write:
+            role = "standby"
         if said.role is Role.WRITER and said.epoch < epoch:
             role = "replaced"
         silent = now_us - at_us > SILENT_S * 1e6

@@ -12,6 +12,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from headwater.log_store.errors import LogError
 from headwater.log_store.kafka_client import BrokerError, Cluster, fault_of, raise_fault
 
+__all__ = ["PASSING", "SETTLED", "Message", "TopicMissing", "TopicReader"]
+
 # A record under this header repeats another one, and belongs to no commit: see kafka_settle.
 SETTLED: Final = "headwater.settled"
 _CONNECT_S: Final = 10.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from headwater.log_store.catalog import Catalog, TableObject
 from headwater.log_store.errors import LogDamaged, LogError, WriteConflict
-from headwater.log_store.kafka_admin import COMPACTED, KEPT, Admin, TopicState
+from headwater.log_store.kafka_admin import COMPACTED, KEPT, PASSING, Admin, TopicState
 from headwater.log_store.kafka_records import Intent, Names
 
 LONGEST: Final = 249
@@ -81,6 +81,18 @@ class PrefixTopics:
         self._admin.create({name: wanted[name] for name in missing})
         self._check(self._admin.await_topics(missing))
         return True
+
+    def open_passing(self) -> None:
+        """Meet the topics by which nodes talk, or make them.
+
+        Raises:
+            BrokerError: the cluster cannot be reached, or refuses.
+        """
+        wanted = self._names.passing
+        missing = wanted - self._admin.topics(wanted).keys()
+        if missing:
+            self._admin.create(dict.fromkeys(sorted(missing), PASSING))
+            self._check(self._admin.await_topics(missing))
 
     def _meet(self, names: Iterable[str]) -> dict[str, TopicState]:
         return self._check(self._admin.topics(names))

@@ -151,7 +151,16 @@ class PrefixWriter:
         self._store.write(batch)
 
     def _alone(self, records: list[tuple[str, bytes, bytes]], deadline: float) -> None:
-        """Write records that are no commit in a transaction of their own."""
+        """Write records that are no commit, and note that the replica has them."""
+        ends = self._transact(records, deadline)
+        batch = self._store.batch()
+        put_places(batch, {name: Place(self.topics.ids[name], at) for name, at in ends.items()})
+        self._store.write(batch)
+
+    def _transact(
+        self, records: Iterable[tuple[str, bytes, bytes]], deadline: float
+    ) -> dict[str, int]:
+        """Write records in a transaction of their own; returns where that brings each topic."""
         producer, ends = self._ready(), dict[str, int]()
         persist(Step.BEGIN, deadline, lambda _: producer.begin())
         for topic, key, value in records:
@@ -165,9 +174,7 @@ class PrefixWriter:
                 verdict = judge(error.fault, Step.PRODUCE, out_of_time=True)
                 raise Stopped(Step.PRODUCE, verdict, error.fault, error.text) from error
         persist(Step.COMMIT, deadline, producer.commit)
-        batch = self._store.batch()
-        put_places(batch, {name: Place(self.topics.ids[name], at) for name, at in ends.items()})
-        self._store.write(batch)
+        return ends
 
     def _ready(self) -> TransactionalProducer:
         if self._producer is None:
@@ -235,6 +242,15 @@ class PrefixWriter:
         """See `kafka_commit.Writer.log_intents`."""
         catalog = self._names.catalog
         self._alone([(catalog, INTENT_KEY, intent_record(one)) for one in intents], deadline)
+
+    def say(self, topic: str, records: Iterable[tuple[bytes, bytes]], deadline: float) -> None:
+        """See `kafka_commit.Writer.say`."""
+        self._transact([(topic, key, value) for key, value in records], deadline)
+
+    @property
+    def epoch(self) -> int:
+        """As which writer in turn this one writes; 0 before it does."""
+        return self._epoch
 
     def close(self) -> None:
         """Let the prefix go."""

@@ -24,12 +24,13 @@ from headwater.ops.api_streams import Stream, StreamArguments, stream_options
 from headwater.ops.api_tables import Table
 from headwater.ops.api_transaction import Tx
 from headwater.ops.api_views import ParameterInfo, ViewInfo, view_info
-from headwater.ops.errors import BadArgument
+from headwater.ops.errors import BadArgument, NotVisible
 from headwater.ops.expiry import Expired
+from headwater.ops.nodes import Node
 from headwater.ops.present import from_us
 from headwater.ops.session import Session
 from headwater.ops.settings import Settings
-from headwater.ops.wiring import OpenOptions, open_source, open_store
+from headwater.ops.wiring import OpenOptions, nodes_of, open_source, open_store
 from headwater.producer import ddl, parameters
 from headwater.producer.names import find, find_relation, find_stream, find_table
 from headwater.producer.staged import topic_of
@@ -382,6 +383,23 @@ class Database(Connection):
         Returns the newest place.
         """
         return self._session.log.wait(sequence, timeout)
+
+    def wait_for(self, sequence: int, timeout: float = 30.0) -> int:
+        """Wait until the commit at that place is visible here; returns the newest place.
+
+        What a node reads after this is at least as new. A session sees its own commits anyway.
+
+        Raises:
+            NotVisible: it is not, within so many seconds.
+        """
+        newest = self._session.log.wait(sequence - 1, timeout)
+        if newest < sequence:
+            raise NotVisible(sequence, newest, timeout)
+        return newest
+
+    def nodes(self) -> list[Node]:
+        """The nodes of a store on Kafka, the writer first; none of any other store."""
+        return nodes_of(self._session.log)
 
     @property
     def sequence(self) -> int:

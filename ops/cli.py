@@ -19,6 +19,7 @@ from headwater.ops import (
     cli_doctor,
     cli_expire,
     cli_import,
+    cli_nodes,
     cli_settings,
     cli_sql,
     cli_stream,
@@ -50,6 +51,7 @@ app.add_typer(cli_settings.parameters, name="parameter")
 cli_import.add_to(app)
 cli_doctor.add_to(app)
 cli_expire.add_to(app)
+cli_nodes.add_to(app)
 cli_sql.add_to(app)
 
 

@@ -4,6 +4,7 @@ ApiError
   TargetNotKnown    the target names no kind of store        give a directory, or `memory:`
   NotFound          no table, stream or row of that name     see what there is
   BadArgument       an argument that cannot mean anything    see the sentence
+  NotVisible        a commit is not shown here in time       wait longer, or see `headwater nodes`
   ReadOnly          the store was opened for reading         connect without read_only
 """
 
@@ -27,6 +28,20 @@ class BadArgument(ApiError):
     """An argument that the call cannot act on."""
 
     code = "E_ARGUMENT"
+
+
+class NotVisible(ApiError):
+    """A commit was waited for, and is not shown here yet. Reads go on as before."""
+
+    code = "E_NOT_VISIBLE"
+    retryable = True
+
+    def __init__(self, sequence: int, newest: int, timeout: float) -> None:
+        super().__init__(
+            f"commit {sequence} is not visible here after {timeout:g} s, the newest is {newest}: "
+            "wait longer, or see `headwater nodes`"
+        )
+        self.sequence, self.newest = sequence, newest
 
 
 class ReadOnly(ApiError):

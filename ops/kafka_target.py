@@ -1,24 +1,32 @@
-"""A store on Kafka as it is named: `kafka://host:9092,other:9092/prefix?dir=replica`."""
+"""A store on Kafka as it is named: `kafka://host:9092,other:9092/prefix?dir=replica&role=auto`."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from headwater.ops.errors import TargetNotKnown
 
 SCHEME = "kafka://"
+Role = Literal["auto", "replica", "writer"]
+_ROLES: dict[str, Role] = {"auto": "auto", "replica": "replica", "writer": "writer"}
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaTarget:
-    """Brokers as librdkafka takes them, a prefix, and the replica's directory if one was named."""
+    """Brokers as librdkafka takes them, a prefix, and the replica's directory if one was named.
+
+    `role`: `auto` writes if no other node does, and stands by otherwise; `replica` never writes;
+    `writer` does, or is not opened.
+    """
 
     brokers: str
     prefix: str
     path: Path | None
+    role: Role = "auto"
 
     @property
     def shown(self) -> str:
@@ -47,9 +55,15 @@ def parse_target(text: str) -> KafkaTarget:
             f"{text} names no prefix of letters, digits, _ and -: write {SCHEME}host:9092/prefix"
         )
     path: Path | None = None
+    role: Role = "auto"
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name != "dir" or not value:
-            raise TargetNotKnown(f"{text} asks for {name}: only dir=.. is known")
-        path = Path(value)
+        if name == "dir" and value:
+            path = Path(value)
+        elif name == "role" and value in _ROLES:
+            role = _ROLES[value]
+        else:
+            raise TargetNotKnown(
+                f"{text} asks for {name}={value}: known are dir=.. and role=auto, replica or writer"
+            )
     addresses = (one if re.search(r":\d+$", one) else f"{one}:9092" for one in brokers)
-    return KafkaTarget(",".join(addresses), prefix, path)
+    return KafkaTarget(",".join(addresses), prefix, path, role)

@@ -5,6 +5,7 @@ snapshot cache are shared and closed with the last session.
 """
 
 import re
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from headwater.log_store.source import TopicSource
 from headwater.ops.errors import TargetNotKnown
 from headwater.ops.expiry import Housekeeper
 from headwater.ops.kafka_target import SCHEME, KafkaTarget, parse_target
+from headwater.ops.nodes import Node, node_of
 from headwater.ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,7 +121,8 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
 
         return _store(target.shown, open_read_only(path), options, settings, None)
     # Only here: a store in a directory need not load Kafka's client.
-    from headwater.log_store.kafka import KafkaLog, KafkaOptions
+    from headwater.log_store.kafka import KafkaOptions
+    from headwater.log_store.kafka_node import KafkaNode, NodeOptions
 
     cluster = _cluster(target.brokers, settings)
     kafka = KafkaOptions(
@@ -131,8 +134,9 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
         compression=settings.kafka_compression,
         clock=options.clock or wall_clock_us,
     )
+    node = NodeOptions(kafka=kafka, role=target.role)
     key = f"{target.shown} {path}"
-    return _shared(key, lambda: _store(target.shown, KafkaLog(kafka), options, settings, key))
+    return _shared(key, lambda: _store(target.shown, KafkaNode(node), options, settings, key))
 
 
 def _cluster(brokers: str, settings: Settings) -> "Cluster":
@@ -161,6 +165,33 @@ def open_source(target: str, topic: str, brokers: str | None) -> TopicSource:
     if brokers is None and not target.startswith(SCHEME):
         raise TargetNotKnown(f"topic {topic}: say which brokers hold it, as in brokers='host:9092'")
     return KafkaSource(_cluster(brokers or parse_target(target).brokers, Settings()), topic)
+
+
+def nodes_of(log: Log) -> list[Node]:
+    """The nodes that a node of a store on Kafka has heard of; none for any other log."""
+    # Whoever has no Kafka node open has not loaded Kafka's client either.
+    if "headwater.log_store.kafka_node" not in sys.modules:
+        return []
+    from headwater.log_store.kafka_node import KafkaNode
+
+    return [node_of(told) for told in log.nodes()] if isinstance(log, KafkaNode) else []
+
+
+def look_at_nodes(target: str) -> list[Node]:
+    """The nodes of a store on Kafka, without becoming one.
+
+    Raises:
+        TargetNotKnown: the target is no store on Kafka.
+        StoreUnavailable, BrokerError: the cluster cannot be reached.
+    """
+    from headwater.log_store.kafka_admin import Admin
+    from headwater.log_store.kafka_bulletin import recent
+    from headwater.log_store.kafka_records import Names
+
+    found = parse_target(target)
+    cluster, now = _cluster(found.brokers, Settings()), wall_clock_us()
+    heard = recent(cluster, Admin(cluster), Names(found.prefix), now)
+    return [node_of(told) for told in heard.nodes(wall_clock_us())]
 
 
 def _store(

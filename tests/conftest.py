@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, settings
 from support_clock import Clock
 from support_kafka import Broker, kafka, kafka_cluster, mark_broker_tests, prefix
 from support_kafka_log import assert_rebuilt_from_topics, open_kafka
+from support_nodes import nodes
 
 from headwater.log_store.errors import StoreUnavailable
 from headwater.log_store.memory import MemoryLog
 from headwater.log_store.port import Log
 from headwater.log_store.rocks import RocksLog, RocksOptions
 
-__all__ = ["kafka", "kafka_cluster", "prefix"]
+__all__ = ["kafka", "kafka_cluster", "nodes", "prefix"]
 
 _SHARED = (HealthCheck.too_slow, HealthCheck.data_too_large)
 

@@ -9,6 +9,7 @@ from headwater.log_store import rocks_keys as keys
 from headwater.log_store.encoding import decode_block, decode_version
 from headwater.log_store.kafka import KafkaLog, KafkaOptions
 from headwater.log_store.kafka_client import Cluster
+from headwater.log_store.kafka_node import KafkaNode
 from headwater.log_store.rocks_store import Store, StoreSettings
 
 SMALL = StoreSettings(write_buffer=4 << 20, block_cache=1 << 20)
@@ -67,7 +68,7 @@ def _put(family: str, held: dict[bytes, bytes], key: bytes, value: bytes) -> Non
         held[key] = value
 
 
-def assert_rebuilt_from_topics(log: KafkaLog) -> None:
+def assert_rebuilt_from_topics(log: KafkaLog | KafkaNode) -> None:
     """Close the log; a node that has nothing but the topics comes to hold the same."""
     log.close()
     assert_topics_give(log.path, log.cluster.brokers, log.name)

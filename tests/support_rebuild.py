@@ -3,6 +3,7 @@
 from support_kafka_log import assert_rebuilt_from_topics
 
 from headwater.log_store.kafka import KafkaLog
+from headwater.log_store.kafka_node import KafkaNode
 from headwater.log_store.rocks import RocksLog
 from headwater.ops.api import Database
 
@@ -16,5 +17,5 @@ def assert_rebuilt(db: Database) -> None:
     log = db.session.log
     if isinstance(log, RocksLog):
         assert log.verify_derived() == []
-    if isinstance(log, KafkaLog):
+    if isinstance(log, KafkaLog | KafkaNode):
         assert_rebuilt_from_topics(log)

@@ -62,6 +62,7 @@ def test_every_command_of_the_plan_is_there() -> None:
         "import",
         "doctor",
         "expire",
+        "nodes",
         "version",
         "sql",
         "shell",

@@ -17,8 +17,8 @@ from headwater.log_store.kafka_nodes import (
 from headwater.log_store.kafka_role import Role
 
 SECOND = 1_000_000
-WRITER = Announcement("a-1", "alpha", 11, Role.WRITER, 5, 3, 120, 90, 7)
-REPLICA = Announcement("b-2", "beta", 22, Role.REPLICA, 6, 3, 117)
+WRITER = Announcement("a-1", "alpha", 11, Role.WRITER, True, 5, 3, 120, 90, 7)
+REPLICA = Announcement("b-2", "beta", 22, Role.REPLICA, False, 6, 3, 117)
 
 
 def test_an_announcement_is_read_as_it_was_written() -> None:
@@ -56,6 +56,11 @@ def test_the_writer_comes_first_and_replicas_say_how_far_behind_they_are() -> No
         ("a-1", "writer", 120, 0),
         ("b-2", "replica", 117, 3),
     ]
+
+
+def test_a_replica_that_may_write_is_a_standby() -> None:
+    (found,) = listing([Heard(REPLICA._replace(may_write=True), 0)], 0)
+    assert found.role == "standby"
 
 
 def test_a_writer_that_was_followed_by_another_is_shown_as_replaced() -> None:
