@@ -16,7 +16,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +73,7 @@ def _parse(text: str) -> dict[str, _Point]:
 
 _armed: dict[str, _Point] = _parse(os.environ.get(VARIABLE, ""))
 _seen: set[str] | None = None
+_told: Callable[[str], None] | None = None
 
 
 def failpoint(name: str) -> None:
@@ -81,7 +82,7 @@ def failpoint(name: str) -> None:
     Raises:
         OSError: armed with `error` or `enospc`.
     """
-    if _armed or _seen is not None:
+    if _armed or _seen is not None or _told is not None:
         _hit(name)
 
 
@@ -102,9 +103,17 @@ def watch() -> set[str]:
     return _seen
 
 
+def trace(told: Callable[[str], None]) -> None:
+    """From now on call `told` with each name that is passed, before what is armed there happens."""
+    global _told
+    _told = told
+
+
 def _hit(name: str) -> None:
     if name not in NAMES:
         raise ValueError(f"failpoint {name!r} is not declared")
+    if _told is not None:
+        _told(name)
     if _seen is not None:
         _seen.add(name)
     point = _armed.get(name)

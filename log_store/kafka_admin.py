@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar, cast
 
@@ -228,9 +229,8 @@ class Admin:
             for place, future in futures.items()
         }
 
-    @staticmethod
-    def _patiently(ask: Callable[[], T]) -> T:
-        """Ask again while brokers have not yet heard of a topic or of its leader."""
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask again while brokers, or the driver, have not yet heard of a topic or of its leader."""
         until = time.monotonic() + _HEARSAY_S
         while True:
             try:
@@ -239,6 +239,10 @@ class Admin:
                 if error.fault.code not in _HEARSAY or time.monotonic() > until:
                     raise
             time.sleep(_PAUSE_S)
+            # The driver goes on asking with the leader's epoch that it knows, however often it is
+            # told that there is a newer one: it learns it only with the next list of all topics.
+            with suppress(KafkaException):
+                self._client.list_topics(timeout=TIMEOUT_S)
 
     def is_ours(self, name: str) -> bool:
         """Whether a topic has the settings that tables' topics are made with."""

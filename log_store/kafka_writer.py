@@ -216,23 +216,31 @@ class PrefixWriter:
 
     def _check_epoch(self) -> None:
         """Refuse to take the prefix back from a writer that has come since."""
-        state = self._names.state
-        newest = self._epoch
+        state, newest = self._names.state, self._epoch
+        start = self._replica.offset(state)
+        # Up to the first open transaction, which may be the one that was lost. Behind that nobody
+        # is told of an end, and no writer can have come: it would have settled it.
+        if start < self.admin.ends([state], committed=True)[state]:
+            newest = max([newest, *self._epochs(start)])
+        if newest > self._epoch:
+            raise Fenced(self._names.prefix, epoch=self._epoch, found=newest)
+
+    def _epochs(self, start: int) -> list[int]:
+        """The writers that the state topic names from an offset on."""
+        state, found = self._names.state, list[int]()
         reader = TopicReader(self._cluster, f"{self._names.prefix}.replica")
         until = time.monotonic() + self._options.timeout_s
         try:
-            reader.add([(state, self._replica.offset(state))])
-            # Up to the first open transaction, which may be the one that was lost.
+            reader.add([(state, start)])
             while state not in reader.ends:
                 for message in reader.read(10_000, _PAUSE_S):
                     if message.key() == WRITER_KEY:
-                        newest = max(newest, read_writer(message.value() or b"").epoch)
+                        found.append(read_writer(message.value() or b"").epoch)
                 if time.monotonic() > until:
                     raise StoreUnavailable(f"topic {state} cannot be read")
         finally:
             reader.close()
-        if newest > self._epoch:
-            raise Fenced(self._names.prefix, epoch=self._epoch, found=newest)
+        return found
 
     def read_on(self, deadline: float) -> None:
         """See `kafka_commit.Writer.read_on`."""

@@ -3,7 +3,8 @@
     proxy = stack.enter_context(KafkaProxy())
     cluster = kafka_cluster(overrides=proxy.advertised)
     proxy.before(cluster.ports[1])
-    proxy.rules.append(hold(END_TXN, 2.0))
+    proxy.rules.append(rule)            # about requests
+    proxy.delays.append(delay)          # about answers: seconds each is kept back
 
 All clients go through it, since the broker advertises its address. A rule is asked for every
 request, in the order that one connection sends them; what it does holds up that connection alone.
@@ -12,6 +13,7 @@ request, in the order that one connection sends them; what it does holds up that
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -39,6 +41,10 @@ Rule = Callable[[Request], bytes | None]
 """Gives the answer to a request in the broker's stead, b"" to cut the connection, or None."""
 
 
+Delay = Callable[[Request], float]
+"""Says for how many seconds the answer to a request is kept back."""
+
+
 class KafkaProxy:
     """Listens on the loopback until the block ends."""
 
@@ -46,6 +52,7 @@ class KafkaProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.rules: list[Rule] = []
+        self.delays: list[Delay] = []
         self._upstream = 0
         self._open: list[socket.socket] = []
 
@@ -83,10 +90,11 @@ class KafkaProxy:
                 for each in (client, broker):
                     each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open += [client, broker]
+                asked: dict[int, Request] = {}
                 for work in (self._up, self._down):
-                    threading.Thread(target=work, args=(client, broker), daemon=True).start()
+                    threading.Thread(target=work, args=(client, broker, asked), daemon=True).start()
 
-    def _up(self, client: socket.socket, broker: socket.socket) -> None:
+    def _up(self, client: socket.socket, broker: socket.socket, asked: dict[int, Request]) -> None:
         """Pass requests on, but those that a rule takes."""
         with suppress(OSError):
             while (frame := _frame(client)) is not None:
@@ -94,6 +102,8 @@ class KafkaProxy:
                 request = Request(api, version, correlation, frame)
                 given = next((a for rule in self.rules if (a := rule(request)) is not None), None)
                 if given is None:
+                    if self.delays:
+                        asked[correlation] = request._replace(frame=b"")
                     broker.sendall(_SIZE.pack(len(frame)) + frame)
                 elif not given:
                     break
@@ -102,11 +112,16 @@ class KafkaProxy:
         _shut(client)
         _shut(broker)
 
-    @staticmethod
-    def _down(client: socket.socket, broker: socket.socket) -> None:
+    def _down(
+        self, client: socket.socket, broker: socket.socket, asked: dict[int, Request]
+    ) -> None:
+        """Pass answers on, each when it may go."""
         with suppress(OSError):
-            while data := broker.recv(1 << 16):
-                client.sendall(data)
+            while (frame := _frame(broker)) is not None:
+                request = asked.pop(_SIZE.unpack_from(frame)[0], None)
+                if request is not None:
+                    time.sleep(max(delay(request) for delay in self.delays))
+                client.sendall(_SIZE.pack(len(frame)) + frame)
         _shut(client)
         _shut(broker)
 

@@ -69,3 +69,9 @@ def latest(bootstrap: str, topic: str) -> int:
                 consumer.poll(0.2)
     finally:
         consumer.close()
+
+
+def leader_of(bootstrap: str, topic: str) -> int:
+    """The node that leads a topic's one partition."""
+    told = AdminClient({"bootstrap.servers": bootstrap}).list_topics(topic, timeout=30)
+    return told.topics[topic].partitions[0].leader
