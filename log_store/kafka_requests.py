@@ -8,7 +8,8 @@ On `<prefix>.requests`, cut into chunks so that no record is too large:
     reserve := what table column many                  what: 1 objects, 2 rows, 3 numbers
 
 Numbers are zigzag varints, texts and blobs have their length before them, lists their count.
-    batch   := commit_id actor tables moves catalog unmoved objects audit statements idempotency result
+    batch   := commit_id actor tables moves catalog unmoved objects marks audit statements idempotency
+               result
     table   := id count generation byte_size keys_checked_at autos segments
     segment := 0 rows | 1 columns
     rows    := count (op row_id before after old_key new_key seen pair)*
@@ -118,6 +119,9 @@ def encode_batch(batch: Batch) -> bytes:
     parts.append(encode_long(len(batch.objects)))
     for (kind, number), place in batch.objects.items():
         parts += (encode_string(kind), encode_long(number), encode_long(place))
+    parts.append(encode_long(len(batch.marks)))
+    for consumer, place in batch.marks.items():
+        parts += (encode_long(consumer), encode_long(place))
     parts.append(encode_long(len(batch.audit)))
     for what, detail in batch.audit:
         parts += (encode_string(what), encode_string(detail))
@@ -223,6 +227,7 @@ def _batch(cursor: Cursor) -> Batch:
     for _ in range(_count(cursor)):
         kind, number = text(), long()
         objects[kind, number] = long()
+    marks = {long(): long() for _ in range(_count(cursor))}
     audit = [(text(), text()) for _ in range(_count(cursor))]
     statements = [text() for _ in range(_count(cursor))]
     asked = Idempotency(text(), cursor.blob()) if cursor.some() else None
@@ -234,6 +239,7 @@ def _batch(cursor: Cursor) -> Batch:
         catalog=catalog,
         unmoved=unmoved,
         objects=objects,
+        marks=marks,
         audit=audit,
         statements=statements,
         idempotency=asked,
