@@ -9,18 +9,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
-from headwater.consumers import lifecycle, streams
-from headwater.consumers.positions import Position, Said
-from headwater.consumers.streams import StreamOptions
-from headwater.log_store.catalog import Capture, Catalog, Sharing
+from headwater.consumers import lifecycle
+from headwater.consumers.positions import Said
 from headwater.log_store.parameters import (
-    DEFAULT_STREAM_CAPTURE,
-    DEFAULT_STREAM_CONSUMERS,
     PARAMETERS,
     value_of,
 )
 from headwater.ops.api_connection import Connection
-from headwater.ops.api_streams import Stream, StreamArguments, stream_options
+from headwater.ops.api_definitions import (
+    Columns,
+    cloned_stream,
+    cloned_table,
+    dropped_stream,
+    dropped_table,
+    new_stream,
+    new_table,
+    swapped_tables,
+)
+from headwater.ops.api_streams import Stream, StreamArguments
 from headwater.ops.api_tables import Table
 from headwater.ops.api_transaction import Tx
 from headwater.ops.api_views import ParameterInfo, ViewInfo, view_info
@@ -32,11 +38,8 @@ from headwater.ops.session import Session
 from headwater.ops.settings import Settings
 from headwater.ops.wiring import OpenOptions, nodes_of, open_source, open_store
 from headwater.producer import ddl, parameters
-from headwater.producer.names import find, find_relation, find_stream, find_table
+from headwater.producer.names import find_stream, find_table
 from headwater.producer.staged import topic_of
-from headwater.producer.transaction import Transaction
-from headwater.schemas.tables import ColumnSpec
-from headwater.schemas.types import SqlType
 
 if TYPE_CHECKING:
     from headwater.ops.api_adopt import Adoption
@@ -115,7 +118,7 @@ class Database(Connection):
     def create_table(
         self,
         name: str,
-        columns: Mapping[str, str | SqlType] | Sequence[ColumnSpec],
+        columns: Columns,
         *,
         key: str | Sequence[str] = (),
         if_not_exists: bool = False,
@@ -127,14 +130,10 @@ class Database(Connection):
             NameTaken: a table has the name. Nothing was created.
             TypeNotKnown, SchemaInvalid: nothing was created.
         """
-        specs = _specs(columns)
-        parts = [key] if isinstance(key, str) else list(key)
         made = self._session.define(
-            lambda tx: lifecycle.create_table(
-                tx, name, specs, parts, if_not_exists=if_not_exists, or_replace=or_replace
-            )
+            new_table(name, columns, key, if_not_exists=if_not_exists, or_replace=or_replace)
         )
-        return Table(self._session, made.id)
+        return Table(self._session, made)
 
     def table(self, name: str) -> Table:
         """The table of that name.
@@ -152,13 +151,7 @@ class Database(Connection):
 
     def drop_table(self, name: str, *, if_exists: bool = False) -> None:
         """Drop a table: its streams are stale, it is no consumer any more; see `undrop_table`."""
-
-        def drop(tx: Transaction) -> None:
-            found = find(tx.catalog, "table", name)
-            if found is not None or not if_exists:
-                lifecycle.drop_table(tx, find_table(tx.catalog, name))
-
-        self._session.define(drop)
+        self._session.define(dropped_table(name, if_exists=if_exists))
 
     def undrop_table(self, name: str) -> Table:
         """Bring the table last dropped under a name back, with its streams and watermarks."""
@@ -172,11 +165,7 @@ class Database(Connection):
 
     def swap_tables(self, one: str, other: str) -> None:
         """Let two tables swap their names in one commit."""
-        self._session.define(
-            lambda tx: ddl.swap_tables(
-                tx, find_table(tx.catalog, one), find_table(tx.catalog, other)
-            )
-        )
+        self._session.define(swapped_tables(one, other))
 
     def clone_table(self, name: str, source: str, *, at: Said | None = None) -> Table:
         """A table with another's rows, as of now or of a version or time.
@@ -184,10 +173,7 @@ class Database(Connection):
         It starts at v0; the rows arrive as v1 under the row ids they have.
         """
         place = None if at is None else self._session.position(at)
-        made = self._session.define(
-            lambda tx: lifecycle.clone_table(tx, name, find_table(tx.catalog, source), place)
-        )
-        return Table(self._session, made.id)
+        return Table(self._session, self._session.define(cloned_table(name, source, place)))
 
     # Topics of others.
 
@@ -266,21 +252,17 @@ class Database(Connection):
             NameTaken: a stream has the name. StreamInvalid: the options contradict each other.
             OutsideHistory: the place is not kept. Nothing was created.
         """
-        if at is not None and before is not None:
-            raise BadArgument("a stream starts at a place or before one, not both")
-        said = at if before is None else before
-        place = None if said is None else self._session.position(said)
-        made = self._session.define(
-            lambda tx: streams.create_stream(
-                tx,
-                name,
-                find_relation(tx.catalog, on) if isinstance(on, str) else tx.catalog.table(on.id),
-                stream_options(_unsaid(tx.catalog, place, before=before is not None), options),
-                or_replace=or_replace,
-                if_not_exists=if_not_exists,
-            )
+        do = new_stream(
+            self._session,
+            name,
+            on,
+            options,
+            at=at,
+            before=before,
+            if_not_exists=if_not_exists,
+            or_replace=or_replace,
         )
-        return Stream(self._session, made.id)
+        return Stream(self._session, self._session.define(do))
 
     def stream(self, name: str) -> Stream:
         """The stream of that name.
@@ -298,22 +280,12 @@ class Database(Connection):
 
     def drop_stream(self, name: str, *, if_exists: bool = False) -> None:
         """Drop a stream and retire its consumers; the record of their moves stays."""
-
-        def drop(tx: Transaction) -> None:
-            found = find(tx.catalog, "stream", name)
-            if found is not None or not if_exists:
-                streams.drop_stream(tx, find_stream(tx.catalog, name))
-
-        self._session.define(drop)
+        self._session.define(dropped_stream(name, if_exists=if_exists))
 
     def clone_stream(self, name: str, source: str, *, or_replace: bool = False) -> Stream:
         """A stream of the same definition whose consumers stand where the source's do."""
-        made = self._session.define(
-            lambda tx: streams.clone_stream(
-                tx, name, find_stream(tx.catalog, source), or_replace=or_replace
-            )
-        )
-        return Stream(self._session, made.id)
+        do = cloned_stream(name, source, or_replace=or_replace)
+        return Stream(self._session, self._session.define(do))
 
     # Views and parameters.
 
@@ -424,22 +396,3 @@ class Database(Connection):
         at: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _unsaid(catalog: Catalog, place: Position | None, *, before: bool) -> StreamOptions:
-    """The options of a new stream of which only the place was said."""
-    return StreamOptions(
-        capture=Capture(value_of(catalog, DEFAULT_STREAM_CAPTURE)),
-        sharing=Sharing(value_of(catalog, DEFAULT_STREAM_CONSUMERS)),
-        at=place,
-        before=before,
-    )
-
-
-def _specs(columns: Mapping[str, str | SqlType] | Sequence[ColumnSpec]) -> list[ColumnSpec]:
-    if not isinstance(columns, Mapping):
-        return list(columns)
-    return [
-        ColumnSpec(name, SqlType.parse(type_) if isinstance(type_, str) else type_)
-        for name, type_ in columns.items()
-    ]

@@ -23,7 +23,7 @@ from headwater.consumers.consume import consume
 from headwater.consumers.copy_files import CopiedFile, copy_into
 from headwater.consumers.history import HistoryRow, history
 from headwater.consumers.look import shown_window, version_in
-from headwater.consumers.positions import Said
+from headwater.consumers.positions import Position, Said
 from headwater.consumers.read import ReadOptions
 from headwater.consumers.registration import Directory, check_readable, find_consumer
 from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
@@ -42,6 +42,7 @@ from headwater.log_store.catalog import (
     TableObject,
 )
 from headwater.log_store.port import View
+from headwater.ops.api_inputs import HasId
 from headwater.ops.api_rewind import Plan
 from headwater.ops.api_windows import StreamRows, Window
 from headwater.ops.errors import BadArgument
@@ -286,18 +287,9 @@ class Stream(Reads):
         `kind` is CLIENT or TABLE; `at` is base, head, horizon, a version or a time.
         """
         place = self._session.position(at)
-
-        def add(tx: Transaction) -> int:
-            reader: TableObject | str
-            if not isinstance(name, str):
-                reader = tx.catalog.table(name.id)
-            else:
-                reader = find_table(tx.catalog, name) if kind.upper() == "TABLE" else name
-            asked = _kind(kind if isinstance(reader, str) else "TABLE")
-            stream = tx.catalog.stream(self._id)
-            return lifecycle.add_consumer(tx, stream, reader, place, kind=asked).id
-
-        added = self._session.define(add)
+        added = self._session.define(
+            lambda tx: add_reader(tx, tx.catalog.stream(self._id), name, kind, place)
+        )
         with self._session.view() as view:
             found = view.catalog.consumer(added)
             return consumer_row(view, self._live(view), found, self._session.now())
@@ -416,6 +408,19 @@ class Stream(Reads):
     def _plan(self, make: Callable[[View, StreamObject, Ask], RewindPlan], ask: Ask) -> Plan:
         with self._session.view() as view:
             return Plan(self._session, make(view, self._live(view), ask))
+
+
+def add_reader(
+    tx: Transaction, stream: StreamObject, name: str | HasId, kind: str, at: Position
+) -> int:
+    """Register a consumer in a transaction, see `Stream.add_consumer`; returns its id."""
+    reader: TableObject | str
+    if not isinstance(name, str):
+        reader = tx.catalog.table(name.id)
+    else:
+        reader = find_table(tx.catalog, name) if kind.upper() == "TABLE" else name
+    asked = _kind(kind if isinstance(reader, str) else "TABLE")
+    return lifecycle.add_consumer(tx, stream, reader, at, kind=asked).id
 
 
 def _kind(said: str) -> ConsumerKind:

@@ -7,38 +7,28 @@ import pyarrow as pa
 
 from headwater.consumers.windows import Bounds
 from headwater.log_store.catalog import TableObject
-from headwater.ops.api_inputs import (
-    HasId,
-    RowDict,
-    Setter,
-    Where,
-    held,
-    key_values,
-    read_once,
-)
-from headwater.ops.api_statements import Which, delete, insert, matching, update
+from headwater.ops.api_definitions import Define, Definitions, as_sent, table_of
+from headwater.ops.api_inputs import HasId, Setter, Where, held, read_once
+from headwater.ops.api_statements import Which, delete, insert, update
 from headwater.ops.api_windows import Window, open_window, told_window
-from headwater.ops.present import Reads, outer, row_dict
+from headwater.ops.api_within import TxTable
 from headwater.ops.progress import load_progress
 from headwater.ops.requests import Request
-from headwater.producer.errors import NotFound
 from headwater.producer.load import load
-from headwater.producer.names import find_table
 from headwater.producer.transaction import Transaction
 from headwater.schemas.errors import ValueRefused
 
 if TYPE_CHECKING:
-    from headwater.ops.api_tables import Table
     from headwater.ops.session import Session
 
 # Rows: one dict, an iterable of dicts or tuples, Arrow, or a DataFrame.
 Data = object
 
 
-class Tx:
-    """Statements over one snapshot of the store, plus their own effects.
+class Tx(Definitions):
+    """Statements and definitions over one snapshot of the store, plus their own effects.
 
-    A statement that fails takes back what it did and leaves the transaction open.
+    One that fails takes back what it did and leaves the transaction open.
     """
 
     def __init__(
@@ -54,7 +44,7 @@ class Tx:
         """The commit's id, known before it commits."""
         return self.inner.commit_id
 
-    def insert(self, table: "str | int | Table", data: Data) -> int:
+    def insert(self, table: str | int | HasId, data: Data) -> int:
         """Insert rows; see `Table.insert`. Returns how many."""
         data = self._kept(data)
         return self._run("insert", table, (data,), lambda of: insert(self.inner, of, data))
@@ -65,7 +55,7 @@ class Tx:
 
     def update(
         self,
-        table: "str | int | Table",
+        table: str | int | HasId,
         data: Data | None = None,
         *,
         key: object = None,
@@ -82,7 +72,7 @@ class Tx:
 
     def delete(
         self,
-        table: "str | int | Table",
+        table: str | int | HasId,
         *,
         key: object = None,
         keys: Data | None = None,
@@ -94,11 +84,11 @@ class Tx:
         which = Which(key, where)
         return self._run("delete", table, parts, lambda of: delete(self.inner, of, keys, which))
 
-    def truncate(self, table: "str | int | Table") -> int:
+    def truncate(self, table: str | int | HasId) -> int:
         """Delete every row, each as a delete change. Returns how many."""
         return self._run("truncate", table, (), self.inner.truncate)
 
-    def load(self, table: "str | int | Table", source: object, *, progress: bool = False) -> int:
+    def load(self, table: str | int | HasId, source: object, *, progress: bool = False) -> int:
         """Insert a whole source; see `Table.load`. Returns how many rows."""
         source = self._kept(source)
 
@@ -108,7 +98,7 @@ class Tx:
 
         return self._run("load", table, (source,), do)
 
-    def table(self, name: "str | int | Table") -> "TxTable":
+    def table(self, name: str | int | HasId) -> "TxTable":
         """A table as this transaction sees it, own writes included."""
         return TxTable(self.inner, self.resolve(name).id)
 
@@ -116,7 +106,7 @@ class Tx:
         self,
         stream: str | HasId,
         *,
-        into: "str | int | Table | None" = None,
+        into: str | int | HasId | None = None,
         consumer: str | None = None,
         limit_changes: int | None = None,
         upto: int | None = None,
@@ -143,36 +133,31 @@ class Tx:
         if self.request is None:
             do()
         else:
-            sent = (_as_sent(stream), _as_sent(into), consumer, bounds)
+            sent = (as_sent(stream), as_sent(into), consumer, bounds)
             told = self.request.run("consume", sent, do)
             if not opened:
                 windows = cast("list[int]", told)
                 return told_window(self, windows)  # pyright: ignore[reportArgumentType]
         return opened[0]
 
-    def resolve(self, table: "str | int | Table") -> TableObject:
+    def resolve(self, table: str | int | HasId) -> TableObject:
         """The live table a name, an id or a `Table` means here."""
-        if isinstance(table, str):
-            return find_table(self.inner.catalog, table)
-        found = self.inner.catalog.table(table if isinstance(table, int) else table.id)
-        if found.dropped_at is not None:
-            raise NotFound("table", found.name)
-        return found
+        return table_of(self.inner.catalog, table)
 
     def _run(
         self,
         operation: str,
-        table: "str | int | Table",
+        table: str | int | HasId,
         parts: tuple[object, ...],
         do: Callable[[TableObject], int],
     ) -> int:
         if self.request is None:
             return self._do(operation, table, do)
-        sent = (_as_sent(table), *parts)
+        sent = (as_sent(table), *parts)
         return cast(int, self.request.run(operation, sent, lambda: self._do(operation, table, do)))
 
     def _do(
-        self, operation: str, table: "str | int | Table", do: Callable[[TableObject], int]
+        self, operation: str, table: str | int | HasId, do: Callable[[TableObject], int]
     ) -> int:
         of = self.resolve(table)
         try:
@@ -181,40 +166,17 @@ class Tx:
         except ValueRefused as refused:
             raise refused.in_table(of.name) from None
 
+    def _define(self, operation: str, parts: tuple[object, ...], do: Define) -> int:
+        def done() -> int:
+            with self.inner.statement(operation):
+                return do(self.inner)
+
+        if self.request is None:
+            return done()
+        return cast(int, self.request.run(operation, parts, done))
+
     def _kept(self, data: object) -> object:
         """What is given; under an idempotency key all of it, since it is read to compare too."""
         if self.request is not None and read_once(data):
             return pa.table(cast("pa.RecordBatchReader", data))
         return held(data)
-
-
-class TxTable(Reads):
-    """A table as one transaction sees it, its own writes included."""
-
-    def __init__(self, inner: Transaction, table_id: int) -> None:
-        self._inner, self._id = inner, table_id
-
-    def _of(self) -> TableObject:
-        return self._inner.catalog.table(self._id)
-
-    def arrow(self) -> pa.Table:
-        """All rows, in row id order."""
-        return outer(self._of().schema, self._inner.scan(self._of()).data)
-
-    def count(self) -> int:
-        """How many rows there are."""
-        return len(self._inner.scan(self._of()).row_ids)
-
-    def get(self, key: object) -> RowDict | None:
-        """The row with a primary key, None if there is none."""
-        found = self._inner.row_by_key(self._of(), key_values(self._of(), key))
-        return None if found is None else row_dict(self._of().schema, found[1])
-
-    def matching(self, where: Where) -> list[int]:
-        """Ids of the rows that match: an Arrow expression, values to equal, or a function."""
-        return matching(self._inner, self._of(), where)
-
-
-def _as_sent(named: str | int | HasId | None) -> str | int | None:
-    """A table or stream as a request names it: by name, or by id where it was handed over."""
-    return named if named is None or isinstance(named, str | int) else named.id
