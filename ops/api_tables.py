@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from headwater.consumers.positions import Said, horizon, version_of
-from headwater.log_store.catalog import Catalog, TableObject
+from headwater.log_store.catalog import AvroSchema, Catalog, TableObject
 from headwater.log_store.port import View
 from headwater.log_store.records import Counts
 from headwater.log_store.state import diff, snapshot
@@ -51,6 +51,16 @@ class RowDiff:
     row_id: str
     before: dict[str, object] | None
     after: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchema:
+    """An Avro schema that events of a table's topic carry: `text` is its canonical JSON."""
+
+    id: int
+    subject: str
+    version: int
+    text: str
 
 
 class TableAt(Reads):
@@ -110,6 +120,23 @@ class Table(Reads):
         """The newest version."""
         with self._session.view() as view:
             return view.head(self._id).version
+
+    @property
+    def topic(self) -> str:
+        """Where its events go, on a store on Kafka: given at creation, kept for life."""
+        return self._object().topic
+
+    def event_schemas(self) -> list[EventSchema]:
+        """The Avro schemas of its events' keys and values, oldest first: all that are in use."""
+        with self._session.view() as view:
+            table = self._live(view)
+            used = {part for g in table.generations for part in (g.key_schema_id, g.schema_id)}
+            found = [one for one in view.catalog.all("avro") if isinstance(one, AvroSchema)]
+        return [
+            EventSchema(one.id, one.subject, one.version, one.text)
+            for one in sorted(found, key=lambda one: one.id)
+            if one.id in used
+        ]
 
     def _object(self) -> TableObject:
         with self._session.view() as view:

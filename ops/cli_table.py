@@ -77,6 +77,18 @@ def show(context: typer.Context, name: Name) -> None:
     run.output.say(f"{count} rows at v{head}; streams: {', '.join(streams) if streams else 'none'}")
 
 
+@app.command(epilog=examples("table avro sales", "table avro sales --format jsonl"))
+def avro(context: typer.Context, name: Name) -> None:
+    """Show the Avro schemas of a table's events, and on stderr their topic."""
+    run = run_of(context)
+    with run.reading() as db:
+        table = db.table(name)
+        rows = [(one.id, one.subject, one.version, one.text) for one in table.event_schemas()]
+        topic = table.topic
+    run.output.listing(["id", "subject", "version", "schema"], rows)
+    run.output.say(f"topic: {topic}")
+
+
 @app.command(
     epilog=examples(
         "table create sales sale_id:INT 'amount:DECIMAL(10,2)' --key sale_id",

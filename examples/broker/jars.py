@@ -76,6 +76,15 @@ def broker() -> Path:
     return fetched(BROKER, lambda folder: dependencies("broker", folder))
 
 
+def reader() -> Path:
+    """The folder with what a consumer written in Java needs, 28 MB, fetched if it is not there yet.
+
+    Raises:
+        NoJava: Maven is missing, or could not fetch them.
+    """
+    return fetched(f"reader-{KAFKA}", lambda folder: dependencies("reader", folder))
+
+
 def dependencies(profile: str, folder: Path) -> None:
     """Lay what a profile of pom.xml needs at run time into `folder`.
 

@@ -76,6 +76,21 @@ def test_a_tables_columns_look_like_this(command: Command) -> None:
     assert err == "1 rows at v3; streams: s\n"
 
 
+def test_the_schemas_of_a_tables_events_are_those_that_its_topic_carries(
+    command: Command, shop: Path
+) -> None:
+    with headwater.connect(shop) as db:
+        db.table("sales").add_column("note", "VARCHAR")
+    code, out, err = command("table", "avro", "sales", "--format", "jsonl")
+    assert (code, err) == (0, "topic: shop.public.sales\n")
+    found = [(d["subject"], d["version"]) for d in documents(out)]
+    topic = "shop.public.sales"
+    assert sorted(found) == [(f"{topic}-key", 1), (f"{topic}-value", 1), (f"{topic}-value", 2)]
+    newest = json.loads(str(documents(out)[-1]["schema"]))
+    assert newest["name"] == "Envelope"
+    assert "note" in [field["name"] for field in newest["fields"][0]["type"][1]["fields"]]
+
+
 def test_a_table_is_shown_as_of_a_version_in_each_format(command: Command) -> None:
     shown = {
         f: command("table", "at", "sales", "--version", "1", "--format", f)[1]

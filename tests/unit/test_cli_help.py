@@ -52,7 +52,7 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
 
 
 def test_every_command_of_the_plan_is_there() -> None:
-    table = {"ls", "show", "create", "drop", "undrop", "history", "at", "diff", "retain"}
+    table = {"ls", "show", "avro", "create", "drop", "undrop", "history", "at", "diff", "retain"}
     stream = {"ls", "show", "create", "drop", "peek", "tail", "lag", "history"}
     stream |= {"rewind", "advance", "undo", "consumers", "add-consumer", "drop-consumer"}
     expected = {f"table {verb}" for verb in table} | {f"stream {verb}" for verb in stream}
