@@ -30,7 +30,8 @@ def decode(known: dict[int, Schema], message: bytes) -> Record:
     magic, schema_id = struct.unpack_from(">BI", message)
     if magic:
         raise ValueError(f"framing {magic} is not known")
-    found = fastavro.schemaless_reader(io.BytesIO(message[5:]), known[schema_id], None)
+    body = io.BytesIO(message[5:])
+    found = fastavro.schemaless_reader(body, known[schema_id], None)  # pyright: ignore[reportUnknownMemberType]
     assert isinstance(found, dict)
     return found
 
