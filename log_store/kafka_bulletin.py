@@ -94,6 +94,7 @@ class Bulletin:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._reader: TopicReader | None = None
+        self._next = 0
 
     def _nobody(self) -> Announcement:
         return Announcement(self._node, "", 0, Role.CLOSED, False, 0, 0, 0)
@@ -104,17 +105,14 @@ class Bulletin:
         Raises:
             StoreUnavailable: the topic cannot be read in time.
         """
-        start = self._admin.offset_at(self._names.nodes, now_us - int(FORGET_S * 1e6))
-        reader = self._reader = TopicReader(self._cluster, f"{self._names.prefix}.nodes", _FETCH_MS)
-        reader.add([(self._names.nodes, start)])
+        self._next = self._admin.offset_at(self._names.nodes, now_us - int(FORGET_S * 1e6))
+        reader = self._read_on()
         said = list[int]()
         self.announce(said.append)
         until = time.monotonic() + timeout_s
-        last = -1
-        while not said or last < said[0]:
+        while not said or self._next <= said[0]:
             self._voice.listen()
             for message in reader.read(_READ, 0.02):
-                last = max(last, message.offset() or 0)
                 self._take(message)
             if said == [-1] or time.monotonic() > until:
                 raise StoreUnavailable(f"topic {self._names.nodes} does not take a record")
@@ -131,25 +129,36 @@ class Bulletin:
 
     def _run(self) -> None:
         due = time.monotonic() + EVERY_S
-        reader = self._reader
-        assert reader is not None
         while not self._closing.is_set():
             if time.monotonic() >= due:
                 due = time.monotonic() + EVERY_S
                 self.announce()
             self._voice.listen()
             try:
-                messages = reader.read(_READ, _WAIT_S)
+                reader = self._reader or self._read_on()
+                for message in reader.read(_READ, _WAIT_S):
+                    self._take(message)
             except LogError as error:
                 _log.warning("the other nodes are not heard: %s", error)
+                self._let_go()
                 self._closing.wait(EVERY_S)
-                continue
-            for message in messages:
-                self._take(message)
-        reader.close()
+        self._let_go()
+
+    def _read_on(self) -> TopicReader:
+        """A reader of what was not heard yet."""
+        reader = TopicReader(self._cluster, f"{self._names.prefix}.nodes", _FETCH_MS)
+        reader.add([(self._names.nodes, self._next)])
+        self._reader = reader
+        return reader
+
+    def _let_go(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     def _take(self, message: Message) -> None:
         key = message.key() or b""
+        self._next = (message.offset() or 0) + 1
         with self._guard:
             self._now_us, self._heard_at = message.timestamp()[1] * 1000, time.monotonic()
         if key.startswith(self._own):
@@ -191,5 +200,4 @@ class Bulletin:
         if self._thread is not None:
             self._thread.join()
             self.announce()
-        elif self._reader is not None:
-            self._reader.close()
+        self._let_go()

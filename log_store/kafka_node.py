@@ -37,6 +37,7 @@ from headwater.log_store.kafka_ids import (
     uses_new_ids,
 )
 from headwater.log_store.kafka_membership import Membership
+from headwater.log_store.kafka_mirrors import Mirrors
 from headwater.log_store.kafka_nodes import Announcement, NodeInfo
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_records import Names
@@ -174,6 +175,14 @@ class KafkaNode(ServedStore):
     def role(self) -> Role:
         """What the node is now."""
         return self._standing.role
+
+    @property
+    def mirrors(self) -> Mirrors:
+        """The groups that follow the watermarks; StoreUnavailable while another node writes."""
+        writing = self._writing
+        if writing is None:
+            raise StoreUnavailable(f"node {self.node} does not write: ask the writer")
+        return writing.mirrors
 
     def wait_role(self, role: Role, timeout_s: float) -> bool:
         """Wait until the node is that; False if it is not in time."""

@@ -29,8 +29,8 @@ from support_proxy import END_TXN, Request
 
 import headwater
 from headwater.log_store.catalog import ConsumerObject
-from headwater.log_store.kafka import KafkaLog
 from headwater.log_store.kafka_admin import Admin
+from headwater.log_store.kafka_node import KafkaNode
 from headwater.log_store.kafka_reader import TopicReader
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -125,6 +125,7 @@ class Copiers:
             changes=changes,
             failpoints=failpoints,
             timeout_s=self._timeout_s,
+            again=node != "zombie",
         )
         copier = Copier(_CONTEXT.Process(target=run_copier, args=(copy, theirs)))
         copier.process.start()
@@ -183,7 +184,7 @@ class Copiers:
             source = db.table("source")
             assert row.watermark == source.head
             log = db.session.log
-            assert isinstance(log, KafkaLog)
+            assert isinstance(log, KafkaNode)
             check_store(log, Expected())
             assert log.mirrors.wait_empty(30)
             with log.view() as view:
@@ -202,7 +203,7 @@ def first_difference(found: list[Row], expected: list[Row]) -> str:
     return f"row {at} is {found[at]}, not {expected[at]}"
 
 
-def last_offset(log: KafkaLog, topic: str) -> int:
+def last_offset(log: KafkaNode, topic: str) -> int:
     """The offset of the last committed record."""
     end = Admin(log.cluster).ends([topic])[topic]
     reader = TopicReader(log.cluster, f"{log.name}.test")

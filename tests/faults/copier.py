@@ -16,7 +16,7 @@ import pyarrow as pa
 
 import headwater
 from headwater.log_store import failpoints
-from headwater.log_store.errors import LogError, StoreUnavailable
+from headwater.log_store.errors import LogError, StoreUnavailable, WriteConflict
 
 # Where in its commit the copier is, as the byte says.
 IDLE, OPEN, ENDING, COMMITTED = range(4)
@@ -40,6 +40,7 @@ class Copy:
     changes: int = 100
     failpoints: str = ""
     timeout_s: float = 30.0
+    again: bool = True  # after a conflict
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,11 @@ def _writes(path: Path) -> Callable[[str], None]:
 
 def _copy_all(db: headwater.Database, copy: Copy, pipe: Connection) -> None:
     tries = 0
+    conflicts = (WriteConflict,) if copy.again else ()
     while True:
         try:
             end = _copy_some(db, copy.changes)
-        except StoreUnavailable:
+        except (StoreUnavailable, *conflicts):
             # Nothing was written, it says: the same window is copied again.
             tries += 1
             if tries > _TRIES:
