@@ -167,8 +167,10 @@ def _joined(
             return _counted(update_rows(context, of, sets, batches), 0)
         except RowTwice as twice:
             raise several(context, of, twice.row_id, windows, "UPDATE") from twice
-    whole = pa.concat_tables(list(batches))
-    chosen, repeated = last_of_each(whole)
+    found = list(batches)
+    if not found:
+        return _counted(0, 0)
+    chosen, repeated = last_of_each(pa.concat_tables(found))
     return _counted(update_rows(context, of, sets, iter([chosen])), repeated)
 
 

@@ -194,6 +194,7 @@ def test_several_source_rows_for_one_row_are_an_error_unless_allowed(three: Sql)
     three.run("ALTER SESSION SET ERROR_ON_NONDETERMINISTIC_UPDATE = FALSE")
     assert three.rows(text) == [(2, 1)]
     assert [row[2] for row in orders(three)] == [Decimal(11), Decimal(20), Decimal(3)]
+    assert three.rows(f"{text} AND news.id > 9") == [(0, 0)]
 
 
 def test_delete_by_key_by_condition_and_all(three: Sql) -> None:
