@@ -44,12 +44,13 @@ class Taken(NamedTuple):
 def figures(quick: bool) -> list[Figure]:
     """Bulk insert, rebuild, one commit alone, 64 writers."""
     rows, commits = (50_000, 100) if quick else (500_000, 500)
-    with _broker() as brokers, scratch() as folder:
+    with broker() as brokers, scratch() as folder:
         return [*_bulk(brokers, folder, rows), *_commits(brokers, folder, commits)]
 
 
 @contextmanager
-def _broker() -> Generator[str]:
+def broker() -> Generator[str]:
+    """A Kafka for one run: the one that is named, else one from jars."""
     given = os.environ.get("HEADWATER_TEST_KAFKA")
     if given:
         yield given

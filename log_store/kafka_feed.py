@@ -6,7 +6,7 @@ topic in order until the commit is whole. What runs ahead waits in memory, a bou
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, cast
 
 from confluent_kafka import Message
@@ -71,6 +71,12 @@ class CommitFeed:
         self._reader.add((topic, self.offsets.setdefault(topic, 0)) for topic in topics)
         for topic in topics:
             self._held[topic] = deque()
+
+    def watch(self, topics: Iterable[str]) -> None:
+        """Read these too from now on: asked for only when a commit needs it, a topic takes longer."""
+        new = [topic for topic in topics if topic not in self._held]
+        if new:
+            self._add(*new)
 
     def reached(self, upto: int) -> bool:
         """Whether every END below that offset was handed on."""

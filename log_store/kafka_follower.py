@@ -45,9 +45,12 @@ class Follower:
         while not self._stopped.is_set():
             try:
                 with closing(self._replica.following(_FETCH_MS)) as following:
+                    following.watch()
                     while not self._stopped.is_set():
                         with self._work:
                             commits = following.step(_WAIT_S)
+                        if any(commit.catalog for commit in commits):
+                            following.watch()
                         self.intents += following.intents
                         following.intents.clear()
                         if commits:

@@ -6,14 +6,14 @@ A batch with such ids is refused, and its transaction run again.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
 
 from headwater.log_store.catalog import Catalog
 from headwater.log_store.changes import Columns, Rows, TableChanges
 from headwater.log_store.errors import WriteConflict
 from headwater.log_store.port import Batch
-from headwater.log_store.records import OP_INSERT, OP_SNAPSHOT
+from headwater.log_store.records import OP_INSERT, OP_SNAPSHOT, VersionRow
 
 # What is asked for at once, so that the next commits need not ask.
 ROWS_EACH: Final = 1024
@@ -90,27 +90,43 @@ def new_rows(changes: TableChanges) -> list[int]:
     return found
 
 
-def uses_new_ids(batch: Batch, catalog: Catalog) -> bool:
+class Newest(Protocol):
+    """A view of what is there."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+    def head(self, table: int) -> VersionRow: ...
+
+
+def given_rows(batch: Batch, newest: Newest) -> Iterator[tuple[int, list[int]]]:
+    """Tables with the ids of rows that some writer gave; tables of this very batch need none.
+
+    A table that must not have moved (DDL, restore) gets rows back under the ids that they had.
+    """
+    for table, changes in batch.tables.items():
+        if newest.catalog.get("table", table) is None:
+            continue
+        rows = new_rows(changes)
+        if table in batch.unmoved:
+            following = newest.head(table).next_row_id
+            rows = [row for row in rows if row >= following]
+        yield table, rows
+
+
+def uses_new_ids(batch: Batch, newest: Newest) -> bool:
     """Whether a batch has ids that some writer gave."""
-    return bool(new_objects(batch, catalog)) or any(
-        new_rows(changes)
-        for table, changes in batch.tables.items()
-        if catalog.get("table", table) is not None
+    return bool(new_objects(batch, newest.catalog)) or any(
+        rows for _, rows in given_rows(batch, newest)
     )
 
 
-def check_ids(batch: Batch, catalog: Catalog, given: GivenIds, name: str) -> None:
+def check_ids(batch: Batch, newest: Newest, given: GivenIds, name: str) -> None:
     """Refuse a batch whose new ids are not of these.
-
-    A table that must not have moved (DDL, restore) may get rows back under the ids that they had.
 
     Raises:
         WriteConflict: they were given by a writer that is none any more.
     """
-    stale = not given.holds(0, new_objects(batch, catalog))
-    for table, changes in batch.tables.items():
-        if stale or catalog.get("table", table) is None or table in batch.unmoved:
-            continue
-        stale = not given.holds(table, new_rows(changes))
-    if stale:
+    if not given.holds(0, new_objects(batch, newest.catalog)) or not all(
+        given.holds(table, rows) for table, rows in given_rows(batch, newest)
+    ):
         raise WriteConflict("writer of", name, "was replaced")

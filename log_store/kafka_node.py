@@ -329,7 +329,8 @@ class KafkaNode(ServedStore):
                 if writing is None:
                     return self._send(batch, deadline)
                 if self._stale_ids:
-                    check_ids(batch, self._alive().catalog, self._given, self.name)
+                    with self.view() as view:
+                        check_ids(batch, view, self._given, self.name)
                 return writing.committer.commit(batch)
             except Rerouted:
                 continue
@@ -342,11 +343,11 @@ class KafkaNode(ServedStore):
                     raise
 
     def _send(self, batch: Batch, deadline: float) -> Committed:
-        catalog = self._alive().catalog
         with self._giving:
             given = self._given
-        check_ids(batch, catalog, given, self.name)
-        epoch = given.epoch if uses_new_ids(batch, catalog) else 0
+        with self.view() as view:
+            check_ids(batch, view, given, self.name)
+            epoch = given.epoch if uses_new_ids(batch, view) else 0
         return self._forward.commit(batch, epoch, deadline)
 
     def _way(self, deadline: float) -> Writing | None:

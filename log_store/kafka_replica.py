@@ -106,6 +106,10 @@ class Replica:
         reader = TopicReader(self._cluster, f"{self._names.prefix}.replica", wait_ms)
         return Following(self, reader, load_places(self._store))
 
+    def table_topics(self) -> list[str]:
+        """The topics of the tables there are."""
+        return [table.topic for table in self._live.catalog.tables()]
+
     def feed(self, reader: TopicReader, places: Mapping[str, Place]) -> CommitFeed:
         """The commits behind these places."""
         offsets = {name: place.offset for name, place in places.items()}
@@ -239,6 +243,10 @@ class Following:
         self._feed = replica.feed(reader, places)
         self.intents: list[Intent] = []
         """Topics that were about to be made, as far as was read."""
+
+    def watch(self) -> None:
+        """Read every table's topic from now on, not only when a commit needs it."""
+        self._feed.watch(self._replica.table_topics())
 
     def reached(self, upto: int) -> bool:
         """Whether every END below that offset is applied."""
