@@ -21,6 +21,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from headwater.log_store.kafka_client import BrokerError, Cluster, raise_fault
+from headwater.log_store.kafka_facts import TopicFacts
 from headwater.log_store.kafka_groups import group_offsets
 from headwater.log_store.kafka_records import Position
 
@@ -75,11 +76,16 @@ class TopicState:
     partitions: int
 
 
+class _Partition(Protocol):
+    replicas: list[object]
+    isr: list[object]
+
+
 class _Told(Protocol):
     """What describes a topic."""
 
     topic_id: object
-    partitions: list[object]
+    partitions: list[_Partition]
 
 
 class _Offset(Protocol):
@@ -154,6 +160,18 @@ class Admin:
                 raise_fault(f"describe topic {name}", error)
             found[name] = TopicState(name, str(told.topic_id), len(told.partitions))
         return found
+
+    def held(self, name: str) -> TopicFacts:
+        """How many brokers hold a topic, how many keep up, and its settings."""
+        futures = self._client.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)
+        parts = self._done(f"describe topic {name}", futures[name]).partitions
+        return TopicFacts(
+            name,
+            len(parts),
+            min(len(part.replicas) for part in parts),
+            min(len(part.isr) for part in parts),
+            self._topic_settings(name),
+        )
 
     def prefixed(self, prefix: str) -> list[str]:
         """The names of all topics that begin so."""
@@ -246,10 +264,14 @@ class Admin:
 
     def is_ours(self, name: str) -> bool:
         """Whether a topic has the settings that tables' topics are made with."""
+        told = self._topic_settings(name)
+        return all(told.get(key) == value for key, value in KEPT.items())
+
+    def _topic_settings(self, name: str) -> dict[str, str]:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
         futures = self._client.describe_configs([resource], request_timeout=TIMEOUT_S)
         told = self._done(f"describe topic {name}", futures[resource])
-        return all(key in told and told[key].value == value for key, value in KEPT.items())
+        return {key: entry.value for key, entry in told.items() if entry.value is not None}
 
     def broker_settings(self) -> dict[str, str]:
         """The settings of one broker, by name."""

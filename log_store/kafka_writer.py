@@ -5,6 +5,7 @@ its commits that the replica lacks are read to the end, topics that never became
 then is the next epoch taken, and said in the state topic.
 """
 
+import logging
 import os
 import socket
 import time
@@ -16,6 +17,7 @@ from typing import Final
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import Fenced, LogDamaged, StoreUnavailable
 from headwater.log_store.kafka_client import BrokerError, Cluster
+from headwater.log_store.kafka_durability import judge_promise
 from headwater.log_store.kafka_outcome import Step, Verdict, judge
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_places import (
@@ -46,18 +48,23 @@ from headwater.log_store.kafka_transaction import OpenTransaction, Stopped, pers
 from headwater.log_store.rocks_store import Store
 
 _PAUSE_S: Final = 0.1
+_log = logging.getLogger("headwater")
 # What a record may have beside its value within the cluster's limit.
 _RECORD_OVERHEAD: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterOptions:
-    """How a prefix is written. `timeout_s` bounds each commit, and each search for its outcome."""
+    """How a prefix is written. `timeout_s` bounds each commit, and each search for its outcome.
+
+    `warned`: say in the log what could lose acknowledged commits.
+    """
 
     path: Path
     create: bool = True
     timeout_s: float = 30.0
     compression: str = "lz4"
+    warned: bool = True
     clock: Callable[[], int]
 
 
@@ -102,6 +109,18 @@ class PrefixWriter:
         self._replica.read_tails(intents)
         self.topics.settle(intents, self._live.catalog)
         self._take_epoch(deadline)
+        if self._options.warned:
+            self._warn()
+
+    def _warn(self) -> None:
+        """Say what could lose commits that the cluster has acknowledged; never in the way."""
+        try:
+            found = judge_promise(self.admin.held(self._names.transaction))
+        except BrokerError as error:
+            _log.warning("how commits are replicated cannot be seen: %s", error)
+            return
+        for one in found:
+            _log.warning("durability of %s: %s", self._names.prefix, one.sentence)
 
     def _fence(self, deadline: float) -> None:
         """A producer of its own, before which nobody else's transaction is open."""

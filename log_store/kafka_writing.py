@@ -31,8 +31,9 @@ class KafkaOptions:
 
     `create` makes a prefix that is not there. `timeout_s` bounds a commit, and then the search for
     what became of it. `groups_within` is how many consumers' groups move inside a commit's
-    transaction, at nearly a millisecond each; the others follow it. `compression` is the producer's: lz4, zstd, gzip, snappy or none. `clock`
-    gives microseconds since 1970 UTC.
+    transaction, at nearly a millisecond each; the others follow it. `compression` is the
+    producer's: lz4, zstd, gzip, snappy or none. `warned` says in the log what could lose commits
+    that the cluster has acknowledged. `clock` gives microseconds since 1970 UTC.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class KafkaOptions:
     timeout_s: float = 30.0
     groups_within: int = MOST
     compression: str = "lz4"
+    warned: bool = True
     clock: Callable[[], int] = wall_clock_us
     write_buffer: int = 64 << 20
     block_cache: int = 64 << 20
@@ -78,6 +80,7 @@ class Writing:
                 create=options.create,
                 timeout_s=options.timeout_s,
                 compression=options.compression,
+                warned=options.warned,
                 clock=options.clock,
             ),
         )

@@ -19,6 +19,7 @@ from headwater.ops import (
     cli_doctor,
     cli_expire,
     cli_import,
+    cli_kafka,
     cli_nodes,
     cli_settings,
     cli_sql,
@@ -48,6 +49,7 @@ app.add_typer(cli_table.app, name="table")
 app.add_typer(cli_stream.app, name="stream")
 app.add_typer(cli_settings.views, name="view")
 app.add_typer(cli_settings.parameters, name="parameter")
+app.add_typer(cli_kafka.app, name="kafka")
 cli_import.add_to(app)
 cli_doctor.add_to(app)
 cli_expire.add_to(app)

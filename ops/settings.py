@@ -12,7 +12,7 @@ class Settings(BaseSettings):
 
     dir: the store that commands use when none is named.
     durability: `fsync` waits for the disk at each commit; `os` survives a killed process but not
-        a power cut.
+        a power cut. On Kafka `fsync` warns of a cluster that one broker's disk can rob of commits.
     cache_mib: memory for snapshots of tables, in MiB.
     actor: who is written beside each commit; the login name if empty.
     statement_seconds: how long an SQL statement may take; 0 is without end.

@@ -25,6 +25,7 @@ from headwater.ops.settings import Settings
 
 if TYPE_CHECKING:
     from headwater.log_store.kafka_client import Cluster
+    from headwater.log_store.kafka_facts import Finding
 
 Clock = Callable[[], int]
 
@@ -132,6 +133,8 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
         create=options.create,
         timeout_s=settings.kafka_timeout_s,
         compression=settings.kafka_compression,
+        # `os` asks for no more than that a killed process loses nothing.
+        warned=(options.durability or settings.durability) == "fsync",
         clock=options.clock or wall_clock_us,
     )
     node = NodeOptions(kafka=kafka, role=target.role)
@@ -192,6 +195,19 @@ def look_at_nodes(target: str) -> list[Node]:
     cluster, now = _cluster(found.brokers, Settings()), wall_clock_us()
     heard = recent(cluster, Admin(cluster), Names(found.prefix), now)
     return [node_of(told) for told in heard.nodes(wall_clock_us())]
+
+
+def examine_cluster(target: str, *, trial: bool) -> "list[Finding]":
+    """What speaks for and against keeping a store at a `kafka://` target; nothing is opened.
+
+    Raises:
+        TargetNotKnown: the target names no brokers or no prefix.
+    """
+    from headwater.log_store.kafka_fitness import judge_cluster
+    from headwater.log_store.kafka_probe import look
+
+    at = parse_target(target)
+    return judge_cluster(look(_cluster(at.brokers, Settings()), at.prefix, trial=trial))
 
 
 def _store(

@@ -7,10 +7,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 
-def create_topic(bootstrap: str, topic: str, replicas: int = 1) -> str:
-    """A new topic of one partition."""
+def create_topic(bootstrap: str, topic: str, replicas: int = 1, partitions: int = 1) -> str:
+    """A new topic, of one partition unless told."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    new = NewTopic(topic, num_partitions=1, replication_factor=replicas)
+    new = NewTopic(topic, num_partitions=partitions, replication_factor=replicas)
     admin.create_topics([new])[topic].result(30)  # pyright: ignore[reportUnknownMemberType]
     return topic
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Final
 
 HERE: Final = Path(__file__).resolve().parent
 KAFKA: Final = "4.3.1"
+APICURIO: Final = "3.3.3"
 BROKER: Final = f"kafka-{KAFKA}"
 _PLUGIN: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 _FETCH_S: Final = 600
@@ -83,6 +85,24 @@ def reader() -> Path:
         NoJava: Maven is missing, or could not fetch them.
     """
     return fetched(f"reader-{KAFKA}", lambda folder: dependencies("reader", folder))
+
+
+def registry() -> Path:
+    """The folder of Apicurio Registry, which takes Java 21, fetched if it is not there yet.
+
+    Raises:
+        NoJava: Maven is missing, or could not fetch it.
+    """
+    coordinates = f"io.apicurio:apicurio-registry-app:{APICURIO}:tar.gz:all"
+
+    def fill(folder: Path) -> None:
+        artifact(coordinates, folder)
+        for packed in list(folder.glob("*.tar.gz")):
+            with tarfile.open(packed) as tar:
+                tar.extractall(folder, filter="data")
+            packed.unlink()
+
+    return fetched(f"apicurio-{APICURIO}", fill)
 
 
 def dependencies(profile: str, folder: Path) -> None:

@@ -60,6 +60,7 @@ def test_every_command_of_the_plan_is_there() -> None:
     assert set(LEAVES) == expected | {
         "demo",
         "import",
+        "kafka check",
         "doctor",
         "expire",
         "nodes",
