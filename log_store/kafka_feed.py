@@ -5,23 +5,22 @@ topic in order until the commit is whole. What runs ahead waits in memory, a bou
 """
 
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, cast
-
-from confluent_kafka import Message
+from typing import Final, NamedTuple
 
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import LogDamaged, StoreUnavailable
 from headwater.log_store.kafka_end import HEADER, End, commit_id_in, read_header
-from headwater.log_store.kafka_reader import SETTLED, TopicReader
+from headwater.log_store.kafka_held import Held, Records, by_topic
+from headwater.log_store.kafka_reader import TopicReader
 from headwater.log_store.kafka_records import Names, place_in
 
 # Commits are handed on together up to so many records; one with more comes alone, in pieces.
 ROUND: Final = 20_000
 LARGE: Final = 100_000
 _AHEAD: Final = 200_000
-_READ: Final = 10_000
+# Few enough that the driver's objects die young: the garbage collector does not get to know them.
+_READ: Final = 1_000
 _WAIT_S: Final = 0.1
 
 
@@ -56,7 +55,7 @@ class CommitFeed:
         self._reader, self._names, self._stall_s = reader, names, stall_s
         self.offsets = dict(offsets)
         """The next record of each topic to hand on."""
-        self._held: dict[str, deque[Message]] = {}
+        self._held: dict[str, Held] = {}
         self._paused: set[str] = set()
         self._started = False
         self.others: list[tuple[bytes, bytes]] = []
@@ -70,7 +69,7 @@ class CommitFeed:
     def _add(self, *topics: str) -> None:
         self._reader.add((topic, self.offsets.setdefault(topic, 0)) for topic in topics)
         for topic in topics:
-            self._held[topic] = deque()
+            self._held[topic] = Held()
 
     def watch(self, topics: Iterable[str]) -> None:
         """Read these too from now on: asked for only when a commit needs it, a topic takes longer."""
@@ -108,34 +107,33 @@ class CommitFeed:
         commits: list[CommitRecords] = []
         total = 0
         while ends:
-            if _repeats(ends[0]):
-                self.offsets[self._names.transaction] = _offset(ends.popleft()) + 1
+            if ends.repeats:
+                self.offsets[self._names.transaction] = ends.take(1).next
                 continue
-            end = self._end(ends[0])
+            end = self._end(ends)
             records = sum(table.records for table in end.tables)
             if commits and total + records > ROUND:
                 break
             total += records
-            message = ends.popleft()
+            behind = ends.take(1).next
             commits.append(self._whole(end, large=records > LARGE))
-            self.offsets[self._names.transaction] = _offset(message) + 1
+            self.offsets[self._names.transaction] = behind
             if records > LARGE:
                 break
         return commits
 
-    def _end(self, message: Message) -> End:
+    def _end(self, ends: Held) -> End:
         try:
-            commit_id = commit_id_in(message.key() or b"")
-            # A list of pairs, as they were produced.
-            for name, value in cast(list[tuple[str, bytes]], message.headers() or []):
+            commit_id = commit_id_in(ends.key)
+            for name, value in ends.headers:
                 if name == HEADER:
                     return read_header(commit_id, value)
         except EncodingNotKnown as error:
-            raise self._damaged(message, str(error)) from error
-        raise self._damaged(message, f"it has no header {HEADER}")
+            raise self._damaged(self._names.transaction, ends.offset, str(error)) from error
+        raise self._damaged(self._names.transaction, ends.offset, f"it has no header {HEADER}")
 
-    def _damaged(self, message: Message, why: str) -> LogDamaged:
-        return LogDamaged(f"topic {message.topic()} at offset {message.offset()}", why)
+    def _damaged(self, topic: str, offset: int, why: str) -> LogDamaged:
+        return LogDamaged(f"topic {topic} at offset {offset}", why)
 
     def _whole(self, end: End, *, large: bool) -> CommitRecords:
         sequence = end.row.sequence
@@ -151,44 +149,38 @@ class CommitFeed:
         """A commit's records of the catalog or audit; what else the topic holds is passed over."""
         found: list[bytes] = []
         while len(found) < count:
-            (message,) = self._take(topic, 1)
-            place = place_in(message.key() or b"")
-            if place is None or _repeats(message):
-                self.others.append((message.key() or b"", message.value() or b""))
+            first = self._await(topic, 1)
+            repeats, place = first.repeats, place_in(first.key)
+            taken = self._take(topic, 1)
+            key, value = taken.keys[0] or b"", taken.values[0] or b""
+            if place is None or repeats:
+                self.others.append((key, value))
                 continue
             if place != (sequence, len(found)):
-                raise self._damaged(message, f"commit {sequence} wants its record {len(found)}")
-            found.append(message.value() or b"")
+                why = f"commit {sequence} wants its record {len(found)}"
+                raise self._damaged(topic, taken.first, why)
+            found.append(value)
         return found
 
     def _pieces(self, topic: str, count: int) -> Iterator[Piece]:
         # What repeats another record stands between two commits, never inside one.
-        while count and _repeats(self._first(topic)):
+        while count and self._await(topic, 1).repeats:
             self._take(topic, 1)
         while count:
-            messages = self._take(topic, min(count, ROUND))
-            count -= len(messages)
-            keys: list[bytes] = []
-            values: list[bytes] = []
-            for message in messages:
-                value = message.value()
-                if value is not None:
-                    keys.append(message.key() or b"")
-                    values.append(value)
-            yield Piece(keys, values, _offset(messages[0]), _offset(messages[-1]) + 1)
+            taken = self._take(topic, min(count, ROUND))
+            count -= len(taken.values)
+            pairs = zip(taken.keys, taken.values, strict=True)
+            keys = [key or b"" for key, value in pairs if value is not None]
+            values = [value for value in taken.values if value is not None]
+            yield Piece(keys, values, taken.first, taken.next)
 
-    def _take(self, topic: str, count: int) -> list[Message]:
+    def _take(self, topic: str, count: int) -> Records:
         """The next records of a topic, which are known to be there."""
-        held = self._await(topic, count)
-        taken = [held.popleft() for _ in range(count)]
-        self.offsets[topic] = _offset(taken[-1]) + 1
+        taken = self._await(topic, count).take(count)
+        self.offsets[topic] = taken.next
         return taken
 
-    def _first(self, topic: str) -> Message:
-        """The next record of a topic, which stays there."""
-        return self._await(topic, 1)[0]
-
-    def _await(self, topic: str, count: int) -> deque[Message]:
+    def _await(self, topic: str, count: int) -> Held:
         """What is held of a topic, once there are so many."""
         if topic not in self._held:
             self._add(topic)
@@ -211,22 +203,11 @@ class CommitFeed:
         """Read on; what comes is held until its commit asks for it."""
         messages = self._reader.read(_READ, timeout_s)
         held = self._held
-        for message in messages:
-            held[message.topic() or ""].append(message)
+        for topic, of in by_topic(messages).items():
+            held[topic].add(of)
         if messages:
             ahead = [t for t, q in held.items() if len(q) > _AHEAD and t not in self._paused]
             if ahead:
                 self._reader.pause(ahead)
                 self._paused.update(ahead)
         return len(messages)
-
-
-def _repeats(message: Message) -> bool:
-    headers = cast(list[tuple[str, bytes]] | None, message.headers())
-    return headers is not None and headers[0][0] == SETTLED
-
-
-def _offset(message: Message) -> int:
-    offset = message.offset()
-    assert offset is not None, "what was read from a topic has an offset"
-    return offset

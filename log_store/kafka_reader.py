@@ -105,13 +105,18 @@ class TopicReader:
                 messages = [first, *consumer.consume(most, 0.0)]
         except KafkaException as error:
             raise_fault("read", error)
-        return [message for message in messages if not self._noted(message)]
+        # News of the reader itself is rare among records.
+        news = [message for message in messages if message.error() is not None]
+        if not news:
+            return messages
+        for message in news:
+            self._note(message)
+        return [message for message in messages if message.error() is None]
 
-    def _noted(self, message: Message) -> bool:
-        """Whether this is news of the reader and no record."""
+    def _note(self, message: Message) -> None:
+        """Take in what is news of the reader and no record."""
         error = message.error()
-        if error is None:
-            return False
+        assert error is not None, "only what is no record is noted"
         topic, code = message.topic() or "", error.code()
         if code == KafkaError._PARTITION_EOF:
             self.ends[topic] = message.offset() or 0
@@ -121,7 +126,6 @@ class TopicReader:
             raise TopicMissing(topic, "does not hold the offset that is asked for")
         elif not error.retriable() and code not in PASSING:
             raise BrokerError(f"read {topic}", fault_of(error), error.str())
-        return True
 
     def close(self) -> None:
         """Give the connections back."""
