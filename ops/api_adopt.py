@@ -10,7 +10,8 @@ from headwater.ops.errors import BadArgument
 from headwater.producer.adopting import AdoptionSpec, adopt_batch, adopt_table, places
 from headwater.producer.adoption import Adopted
 from headwater.producer.retry import retry
-from headwater.schemas.errors import EventUnreadable
+from headwater.producer.topic_shape import shape_of
+from headwater.schemas.errors import SchemaInvalid
 from headwater.schemas.foreign_reader import ForeignReader, Schemas
 from headwater.schemas.tables import ColumnSpec
 from headwater.schemas.types import SqlType
@@ -18,8 +19,6 @@ from headwater.schemas.types import SqlType
 if TYPE_CHECKING:
     from headwater.ops.session import Session
 
-# So many messages of a new topic are looked at for one that tells its columns.
-_LOOK_AT: Final = 1000
 MOST: Final = 10_000
 
 
@@ -124,37 +123,14 @@ def new_adoption(
     if declared:
         specs = [ColumnSpec(column, type_) for column, type_ in declared.items()]
     else:
-        specs, found = _told(source, reader, starts)
+        try:
+            specs, found = shape_of(source, reader, starts)
+        except SchemaInvalid as error:
+            raise BadArgument(str(error)) from error
         key = key or found
     asked = AdoptionSpec(topic=source.topic, columns=specs, key=key, declared=bool(declared))
     made = session.define(lambda tx: adopt_table(tx, name, asked, starts))
     return Adoption(session, made, source, reader)
-
-
-def _told(
-    source: TopicSource, reader: ForeignReader, starts: Mapping[int, int]
-) -> tuple[list[ColumnSpec], tuple[str, ...]]:
-    """The columns and key that the first message which has them tells."""
-    why, at, looked = "it is empty", dict(starts), 0
-    ends = {partition: end for partition, (_, end) in source.bounds().items()}
-    while looked < _LOOK_AT and any(at[p] < end for p, end in ends.items()):
-        fetched = source.fetch(at, _LOOK_AT, 10.0)
-        for record in fetched.records:
-            if record.value is None:
-                continue
-            try:
-                shape = reader.shape(record.key, record.value)
-            except EventUnreadable as error:
-                why = str(error)
-                continue
-            return [ColumnSpec(column.name, column.type) for column in shape.columns], shape.key
-        if not fetched.next:
-            break
-        looked += len(fetched.records)
-        at |= fetched.next
-    raise BadArgument(
-        f"topic {source.topic} does not tell its columns ({why}): declare them, and the key"
-    )
 
 
 def going_on(

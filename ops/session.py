@@ -12,11 +12,12 @@ from headwater.log_store.catalog import Catalog, StreamObject, TableObject
 from headwater.log_store.port import Log, View
 from headwater.log_store.sequencing import remembered
 from headwater.log_store.snapshots import SnapshotCache
+from headwater.log_store.source import TopicSource
 from headwater.ops.errors import BadArgument, ReadOnly
 from headwater.ops.expiry import Expired, expire
 from headwater.ops.requests import Request
 from headwater.ops.settings import Settings
-from headwater.ops.wiring import Store
+from headwater.ops.wiring import Store, open_source
 from headwater.producer.errors import NotFound
 from headwater.producer.retry import may_retry, retry
 from headwater.producer.transaction import Transaction
@@ -77,6 +78,14 @@ class Session:
     def now(self) -> int:
         """The store's clock, microseconds since 1970 UTC."""
         return self._store.clock()
+
+    def topic(self, name: str, brokers: str | None) -> TopicSource:
+        """A foreign topic: of these brokers, else of the cluster that the store itself is on.
+
+        Raises:
+            TargetNotKnown: the store is on none, and no brokers are named.
+        """
+        return open_source(self.target, name, brokers)
 
     def lens(self, catalog: Catalog, stream: StreamObject) -> Lens | None:
         """What a stream on a view is read through; None for one on a table.

@@ -125,6 +125,11 @@ def _delivered(text: object) -> Delivered | None:
     return Delivered(line, tuple(place))
 
 
+def is_declared(table: TableObject) -> bool:
+    """Whether the columns of an adopted table are the user's, not what its topic told."""
+    return bool(json.loads(table.adopted)["declared"])
+
+
 def adopt_batch(
     tx: Transaction, table: TableObject, reader: ForeignReader, fetched: Fetched
 ) -> Adopted:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from headwater.log_store.port import Log
 from headwater.log_store.snapshots import SnapshotCache
+from headwater.log_store.source import TopicSource
 from headwater.producer.temporary import TemporaryTables
 from headwater.producer.transaction import Transaction
 from headwater.sql.statements import OptionValue, Statement
@@ -52,6 +53,10 @@ class Store(Protocol):
         """Microseconds since 1970 UTC."""
         ...
 
+    def topic(self, name: str, brokers: str | None) -> TopicSource:
+        """A foreign topic: of these brokers, else of the cluster that the store itself is on."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class State:
@@ -81,3 +86,5 @@ class Context:
     notices: list[str] = field(default_factory=list[str])
     on_cancel: Callable[[Callable[[], None]], None] = lambda stop: None
     check: Callable[[], None] = lambda: None
+    # Whether the statement is a commit by itself.
+    alone: bool = False

@@ -42,20 +42,15 @@ _FOR_ALL: Final = ("MAX_DATA_EXTENSION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME")
 
 
 def create_table(context: Context, statement: CreateTable) -> Result:
-    """CREATE TABLE with columns, LIKE or CLONE; AS a query and TEMPORARY are others' business.
-
-    Raises:
-        NotSupportedError: FROM TOPIC, which a store without Kafka cannot read.
-    """
-    if statement.topic is not None:
-        raise unsupported(
-            "CREATE TABLE .. FROM TOPIC is not there yet: load the topic with a program",
-            statement.place,
-        )
+    """CREATE TABLE with columns, LIKE, CLONE or FROM TOPIC; AS a query and TEMPORARY are others'."""
     kind, name = "CREATE TABLE", qualified(context.state, statement.name)
     shown = parse(name).plain
     if statement.if_not_exists and _relation(context, name) is not None:
         return status(kind, f"{shown} already exists, statement succeeded.")
+    if statement.topic is not None:
+        from headwater.sql import topics  # it loads what reads others' Avro
+
+        return topics.create(context, statement)
     table = _made(context, statement, name)
     apply_options(context, table, statement.options)
     return status(kind, f"Table {shown} successfully created.")
@@ -229,6 +224,10 @@ def alter_table(context: Context, statement: AlterTable) -> Result:
         view = found(context.tx.catalog, context.state, "view", statement.name)
         why = "it is a view: ALTER VIEW" if isinstance(view, ViewObject) else ""
         raise _missing("table", statement.name, why)
+    if statement.action == "REFRESH":
+        from headwater.sql import topics
+
+        return topics.refresh(context, table, statement)
     try:
         _ACTIONS[statement.action](context, table, statement)
     except SchemaError as error:

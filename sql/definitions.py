@@ -14,6 +14,7 @@ from headwater.log_store.catalog import (
 )
 from headwater.producer.errors import NotFound
 from headwater.producer.names import parse, quoted
+from headwater.producer.staged import topic_of
 from headwater.schemas.tables import Column, TableSchema
 from headwater.schemas.types import JSON_KINDS, SqlType
 from headwater.schemas.values import from_plain
@@ -89,6 +90,13 @@ def of_relation(
         comment = f" comment={text_of(relation.comment)}" if relation.comment else ""
         return f"create or replace view {name} ({columns}){comment} as\n{relation.text};"
     lines = ",\n".join(f"\t{line}" for line in _column_lines(relation.schema))
+    if relation.adopted:
+        from headwater.producer.adopting import is_declared  # it loads what reads others' Avro
+
+        # The topic tells the columns of a table that declared none.
+        declared = f" (\n{lines}\n)" if is_declared(relation) else ""
+        options = "".join(f" {one}" for one in _table_options(relation))
+        return f"create table {name}{declared} from topic {text_of(topic_of(relation))}{options};"
     options = "".join(f" {one}" for one in _table_options(relation))
     return f"create or replace table {name} (\n{lines}\n){options};"
 

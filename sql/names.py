@@ -8,8 +8,9 @@ from headwater.log_store.catalog import (
     TableObject,
     ViewObject,
 )
-from headwater.producer.errors import NotFound
+from headwater.producer.errors import NotFound, TableReadOnly
 from headwater.producer.names import find, parse, quoted
+from headwater.producer.staged import topic_of
 from headwater.sql.context import State
 
 _PUBLIC = "public"
@@ -58,9 +59,15 @@ def target_named(catalog: Catalog, state: State, text: str) -> TableObject:
     Raises:
         NotFound: there is none.
         NameInvalid: it is no name.
+        TableReadOnly: a topic feeds it, and nobody else.
     """
     own = temporary_named(state, text)
-    return table_named(catalog, state, text) if own is None else own
+    if own is not None:
+        return own
+    table = table_named(catalog, state, text)
+    if table.adopted:
+        raise TableReadOnly(table.name, topic_of(table))
+    return table
 
 
 def temporary_named(state: State, text: str) -> TableObject | None:

@@ -54,7 +54,7 @@ def alter_table(reader: Reader) -> Statement:
     """ALTER TABLE [IF EXISTS] t, one action; the cursor stands after TABLE."""
     if_exists = reader.if_exists()
     made = AlterTable(name=reader.name("a table's name"), action="", if_exists=if_exists)
-    for take in (_rename_or_swap, _add, _drop, _alter_column, _set):
+    for take in (_rename_or_swap, _add, _drop, _alter_column, _set, _refresh):
         found = take(reader, made)
         if found is not None:
             return replace(found)
@@ -76,6 +76,14 @@ def _rename_or_swap(reader: Reader, made: AlterTable) -> AlterTable | None:
     if reader.take("SWAP", "WITH"):
         return replace(made, action="SWAP", names=(reader.name("a table's name"),))
     return None
+
+
+def _refresh(reader: Reader, made: AlterTable) -> AlterTable | None:
+    """REFRESH [BROKERS = 'host:9092'] of a table that a topic feeds."""
+    if not reader.take("REFRESH"):
+        return None
+    brokers = reader.brokers()
+    return replace(made, action="REFRESH", options={} if brokers is None else {"BROKERS": brokers})
 
 
 def _add(reader: Reader, made: AlterTable) -> AlterTable | None:

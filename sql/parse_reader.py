@@ -181,6 +181,15 @@ class Reader(Cursor):
         self.take("=")
         return self.string("the comment, in single quotes")
 
+    def brokers(self) -> str | None:
+        """BROKERS = 'host:9092', taken; None if none stands here."""
+        place = self.place()
+        if not self.take("BROKERS"):
+            return None
+        self.places["BROKERS"] = place
+        self.need("=")
+        return self.string("brokers as in 'host:9092', in single quotes")
+
     def means_nothing(self) -> bool:
         """Take a clause that other systems need and that means nothing here; its notice is noted."""
         if self.take("COPY", "GRANTS"):

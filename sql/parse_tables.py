@@ -105,6 +105,9 @@ def _table_clauses(reader: Reader) -> _Clauses:
         elif (word, reader.word(1)) == ("FROM", "TOPIC"):
             reader.index += 2
             found.topic = reader.string("a topic's name in single quotes")
+            brokers = reader.brokers()
+            if brokers is not None:
+                found.options["BROKERS"] = brokers
         elif not (reader.means_nothing() or table_option(reader, found.options)):
             reader.finish()
     return found

@@ -200,6 +200,7 @@ class SqlSession:
             self.query_id,
             on_cancel=task.running.on_cancel,
             check=task.running.check,
+            alone=self._tx is None,
         )
         result = task.work(context)
         result.query_id = self.query_id

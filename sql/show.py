@@ -47,7 +47,7 @@ def _tables(context: Context, statement: Show) -> Iterator[dict[str, object]]:
             "name": table.name,
             "database_name": context.store.log.name,
             "schema_name": schema_name(catalog, table.namespace),
-            "kind": "TABLE",
+            "kind": "TABLE FROM TOPIC" if table.adopted else "TABLE",
             "comment": table.comment,
             "rows": 0,
             "bytes": 0,

@@ -9,6 +9,7 @@ from support_clock import Clock
 
 from headwater.log_store.port import Log
 from headwater.log_store.snapshots import SnapshotCache
+from headwater.log_store.source import TopicSource
 from headwater.ops.present import row_values
 from headwater.sql.context import Binds, Limits
 from headwater.sql.errors import Error
@@ -30,9 +31,15 @@ class SqlStore:
     locations: Sequence[Path] | None = None
     clock: Clock = field(default_factory=Clock)
 
+    topics: dict[str, TopicSource] = field(default_factory=dict[str, TopicSource])
+
     def now(self) -> int:
         """The test's own clock."""
         return self.clock()
+
+    def topic(self, name: str, brokers: str | None) -> TopicSource:
+        """A foreign topic that the test has made."""
+        return self.topics[name]
 
 
 class Sql:
