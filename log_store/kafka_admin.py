@@ -20,6 +20,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
+from headwater.log_store.errors import StoreUnavailable
 from headwater.log_store.kafka_client import BrokerError, Cluster, raise_fault
 from headwater.log_store.kafka_facts import TopicFacts
 from headwater.log_store.kafka_groups import group_offsets
@@ -30,6 +31,8 @@ T = TypeVar("T")
 _LATEST = cast(OffsetSpec, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 _EARLIEST = cast(OffsetSpec, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 TIMEOUT_S: Final = 30.0
+# The driver itself says that a request took too long; what it does not answer at all ends here.
+_ANSWER_S: Final = TIMEOUT_S + 5.0
 _PAUSE_S: Final = 0.02
 _HEARSAY_S: Final = 10.0
 _HEARSAY: Final = frozenset(
@@ -144,6 +147,20 @@ class Admin:
         except KafkaException as error:
             raise_fault("reach the cluster", error)
 
+    def reach(self, timeout_s: float) -> None:
+        """Wait until a broker answers.
+
+        Raises:
+            StoreUnavailable: none does in time.
+        """
+        try:
+            self._client.list_topics(timeout=timeout_s)
+        except KafkaException as error:
+            raise StoreUnavailable(
+                f"no broker of {self._cluster.brokers} answers within {timeout_s:g} s: "
+                "see that it runs, and that HEADWATER_KAFKA_OPTIONS suits it"
+            ) from error
+
     def topics(self, names: Iterable[str]) -> dict[str, TopicState]:
         """Which of these topics there are."""
         asked = list(names)
@@ -153,7 +170,7 @@ class Admin:
         found: dict[str, TopicState] = {}
         for name, future in futures.items():
             try:
-                told = future.result(TIMEOUT_S)
+                told = future.result(_ANSWER_S)
             except KafkaException as error:
                 if _code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
@@ -195,7 +212,7 @@ class Admin:
         taken: set[str] = set()
         for name, future in self._client.create_topics(new, request_timeout=TIMEOUT_S).items():
             try:
-                future.result(TIMEOUT_S)
+                future.result(_ANSWER_S)
             except KafkaException as error:
                 if _code(error) != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise_fault(f"make topic {name}", error)
@@ -206,7 +223,7 @@ class Admin:
         """Remove a topic; nothing if there is none."""
         for future in self._client.delete_topics([name], request_timeout=TIMEOUT_S).values():
             try:
-                future.result(TIMEOUT_S)
+                future.result(_ANSWER_S)
             except KafkaException as error:
                 if _code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise_fault(f"remove topic {name}", error)
@@ -311,7 +328,7 @@ class Admin:
     @staticmethod
     def _done(what: str, future: Future[T]) -> T:
         try:
-            return future.result(TIMEOUT_S)
+            return future.result(_ANSWER_S)
         except KafkaException as error:
             raise_fault(what, error)
 

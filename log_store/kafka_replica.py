@@ -62,7 +62,9 @@ class Replica:
         Raises:
             PrefixMissing: there is none and none may be made.
             ReplicaMismatch: the replica holds what the topics do not. Nothing was changed.
+            StoreUnavailable: no broker answers.
         """
+        self.admin.reach(self._timeout_s)
         self.topics.open(create=create)
         self.check(path)
 

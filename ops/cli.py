@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from itertools import islice
-from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
@@ -61,9 +60,14 @@ cli_sql.add_to(app)
 def settings(
     context: typer.Context,
     *,
-    directory: Annotated[
-        Path | None,
-        typer.Option("--dir", help="The store's directory; else HEADWATER_DIR, headwater-data."),
+    named: Annotated[
+        str | None,
+        typer.Option(
+            "--dir",
+            metavar="STORE",
+            help="The store: a directory, or kafka://host:9092/prefix; else HEADWATER_DIR, "
+            "headwater-data.",
+        ),
     ] = None,
     format: Annotated[
         Format, typer.Option("--format", help="How results are written.")
@@ -76,7 +80,7 @@ def settings(
     """Tables that remember: versions, streams, consumers, rewind."""
     output = Output(format, colour=colour_wanted(no_color=no_color), quiet=quiet)
     asks = person_there(no_input=no_input)
-    context.obj = Run(output=output, directory=directory, debug=debug, asks=asks)
+    context.obj = Run(output=output, named=named, debug=debug, asks=asks)
 
 
 @app.command(epilog=examples("demo", "demo --quiet"))

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 class Run:
     """One run of the command line: its options and its output.
 
-    `directory` is None where none was named; the settings know it then. `asks` is whether a
+    `named` is None where no store was named; the settings know it then. `asks` is whether a
     person is there to answer.
     """
 
     output: Output
-    directory: Path | None = None
+    named: str | None = None
     debug: bool = False
     asks: bool = False
 
@@ -46,7 +46,7 @@ class Run:
         from headwater.ops.api import connect
 
         self._must_exist()
-        with connect(self.directory, read_only=True, create=False) as db:
+        with connect(self.named, read_only=True, create=False) as db:
             yield db
 
     @contextmanager
@@ -61,20 +61,22 @@ class Run:
 
         if not create:
             self._must_exist()
-        with connect(self.directory, create=create) as db:
+        with connect(self.named, create=create) as db:
             yield db
 
     @property
-    def store(self) -> Path:
-        """The store's directory: --dir, else HEADWATER_DIR, else the default of the settings."""
-        if self.directory is not None:
-            return self.directory
+    def store(self) -> str:
+        """The store: --dir, else HEADWATER_DIR, else the default of the settings."""
+        if self.named is not None:
+            return self.named
         from headwater.ops.settings import Settings
 
         return Settings().dir
 
     def _must_exist(self) -> None:
-        path = self.store.expanduser()
+        if "://" in self.store:
+            return  # whoever opens it knows
+        path = Path(self.store).expanduser()
         if not path.is_dir() or not any(path.iterdir()):
             raise CommandError(
                 "E_STORE_MISSING",

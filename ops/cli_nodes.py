@@ -19,7 +19,9 @@ def add_to(app: typer.Typer) -> None:
 
 def nodes(
     context: typer.Context,
-    store: Annotated[str, typer.Argument(help="The store: kafka://host:9092/prefix.")],
+    store: Annotated[
+        str | None, typer.Argument(help="kafka://host:9092/prefix; else the store of --dir.")
+    ] = None,
 ) -> None:
     """List the nodes of a store on Kafka: role, position, how far behind, when last seen."""
     from headwater.ops.wiring import look_at_nodes
@@ -37,6 +39,7 @@ def nodes(
         "seen",
         "silent",
     ]
+    found = look_at_nodes(store or run.store)
     rows = [
         (
             one.node,
@@ -50,6 +53,8 @@ def nodes(
             one.seen,
             one.silent or None,
         )
-        for one in look_at_nodes(store)
+        for one in found
     ]
     run.output.listing(columns, rows, null="")
+    if not found:
+        run.output.say("no node is there: the next that connects writes")

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """`HEADWATER_DIR=shop` sets `dir`.
 
-    dir: the store that commands use when none is named.
+    dir: the store when none is named: a directory, or `kafka://host:9092/prefix`.
     durability: `fsync` waits for the disk at each commit; `os` survives a killed process but not
         a power cut. On Kafka `fsync` warns of a cluster that one broker's disk can rob of commits.
     cache_mib: memory for snapshots of tables, in MiB.
@@ -26,7 +26,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
-    dir: Path = Path("headwater-data")
+    dir: str = "headwater-data"
     durability: Literal["fsync", "os"] = "fsync"
     cache_mib: int = Field(default=256, ge=0, le=65_536)
     actor: str = ""

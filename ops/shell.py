@@ -45,7 +45,7 @@ _METADATA: Final = ("METADATA$ACTION", "METADATA$ISUPDATE", "METADATA$ROW_ID")
 class Shell:
     """One conversation. Statements run in the database's SQL session."""
 
-    def __init__(self, db: "Database", output: Output, store: Path) -> None:
+    def __init__(self, db: "Database", output: Output, store: str) -> None:
         self._db, self._output, self._store = db, output, store
         self._runner = Runner(db.sql, output, at_most=_ROWS)
         self._runner.vertical = None

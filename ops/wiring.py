@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.log_store.errors import DirectoryInUse
 from headwater.log_store.memory import MemoryLog, wall_clock_us
 from headwater.log_store.port import Log
 from headwater.log_store.rocks import RocksLog, RocksOptions
@@ -26,6 +27,7 @@ from headwater.ops.settings import Settings
 if TYPE_CHECKING:
     from headwater.log_store.kafka_client import Cluster
     from headwater.log_store.kafka_facts import Finding
+    from headwater.log_store.kafka_node import NodeOptions
 
 Clock = Callable[[], int]
 
@@ -87,9 +89,10 @@ def open_store(target: str | Path, options: OpenOptions) -> Store:
         return _store(text, memory, options, settings, None)
     if text.startswith(SCHEME):
         return _open_kafka(parse_target(text), options, settings)
-    if re.match(r"[a-z][a-z0-9+.-]*://", text):
+    # A pathlib.Path of a URL has lost one of its slashes; it must not become a directory.
+    if re.match(r"[a-z][a-z0-9+.-]+:/", text):
         raise TargetNotKnown(
-            f"{text} cannot be opened: give a directory, kafka://host:9092/prefix, or memory:"
+            f"{text} cannot be opened: give a directory, memory:, or kafka://host:9092/prefix as text"
         )
     path = Path(text).expanduser().resolve()
     if not options.create and not path.is_dir():
@@ -117,10 +120,6 @@ def _shared(key: str, open_it: Callable[[], Store]) -> Store:
 def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -> Store:
     """The store at a prefix of a cluster, its replica in a directory here."""
     path = (target.path or settings.replica_dir / target.prefix).expanduser().resolve()
-    if options.read_only:
-        from headwater.log_store.rocks_readonly import open_read_only
-
-        return _store(target.shown, open_read_only(path), options, settings, None)
     # Only here: a store in a directory need not load Kafka's client.
     from headwater.log_store.kafka import KafkaOptions
     from headwater.log_store.kafka_node import KafkaNode, NodeOptions
@@ -130,16 +129,36 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
         path=path,
         prefix=target.prefix,
         cluster=cluster,
-        create=options.create,
+        create=options.create and not options.read_only,
         timeout_s=settings.kafka_timeout_s,
         compression=settings.kafka_compression,
         # `os` asks for no more than that a killed process loses nothing.
         warned=(options.durability or settings.durability) == "fsync",
         clock=options.clock or wall_clock_us,
     )
+    if options.read_only:
+        return _store(
+            target.shown,
+            _reading(NodeOptions(kafka=kafka, role="replica")),
+            options,
+            settings,
+            None,
+        )
     node = NodeOptions(kafka=kafka, role=target.role)
     key = f"{target.shown} {path}"
     return _shared(key, lambda: _store(target.shown, KafkaNode(node), options, settings, key))
+
+
+def _reading(node: "NodeOptions") -> Log:
+    """A node that only reads, up to date; beside a process here that is a node, its directory."""
+    from headwater.log_store.kafka_node import KafkaNode
+
+    try:
+        return KafkaNode(node)
+    except DirectoryInUse:
+        from headwater.log_store.rocks_readonly import open_read_only
+
+        return open_read_only(node.kafka.path)
 
 
 def _cluster(brokers: str, settings: Settings) -> "Cluster":

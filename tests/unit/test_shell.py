@@ -98,7 +98,7 @@ class Talk:
     def __init__(self, db: Database) -> None:
         self.out, self.err = StringIO(), StringIO()
         output = Output(streams=(self.out, self.err))
-        self.shell = Shell(db, output, Path("somewhere"))
+        self.shell = Shell(db, output, "somewhere")
 
     def say(self, text: str) -> tuple[str, str]:
         """What is printed for a text: results, and the rest."""
