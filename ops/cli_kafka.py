@@ -25,7 +25,9 @@ def kafka() -> None:
 @app.command(epilog=examples(*_CHECK))
 def check(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(help="kafka://host:9092/prefix, as for connect.")],
+    target: Annotated[
+        str | None, typer.Argument(help="kafka://host:9092/prefix; else the store of --dir.")
+    ] = None,
     *,
     trial: Annotated[
         bool, typer.Option(help="Also write and read, on a topic that is removed again.")
@@ -41,7 +43,8 @@ def check(
     from headwater.ops.wiring import examine_cluster
 
     run = run_of(context)
-    findings = examine_cluster(target, trial=trial)
+    where = target or run.store
+    findings = examine_cluster(where, trial=trial)
     rows = [(one.check, one.subject, one.grade, one.sentence) for one in findings]
     run.output.listing(["check", "subject", "result", "why"], rows)
     grades = [one.grade for one in findings]
@@ -50,7 +53,7 @@ def check(
         wrong = len(grades) - grades.count("ok") if strict else grades.count("error")
         raise CommandError(
             "E_CLUSTER_REFUSED",
-            f"{wrong} {'thing speaks' if wrong == 1 else 'things speak'} against {target}",
+            f"{wrong} {'thing speaks' if wrong == 1 else 'things speak'} against {where}",
             Exit.CANNOT_OPEN if unreachable else Exit.REFUSED,
         )
-    run.output.say(f"a store can be kept at {target}")
+    run.output.say(f"a store can be kept at {where}")
