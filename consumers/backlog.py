@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headwater.consumers.errors import below_horizon
+from headwater.consumers.group_notes import INSIDE, RECORDS, noted
 from headwater.consumers.positions import horizon
 from headwater.consumers.registration import (
     check_readable,
@@ -17,7 +18,7 @@ from headwater.consumers.registration import (
     why_stale,
 )
 from headwater.consumers.windows import captured, lowest, start_of
-from headwater.log_store.catalog import Capture, ConsumerObject, StreamObject
+from headwater.log_store.catalog import Capture, ConsumerKind, ConsumerObject, StreamObject
 from headwater.log_store.port import View
 from headwater.log_store.records import INITIAL, VersionRow
 
@@ -50,7 +51,11 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerRow:
-    """A line of the listing of consumers. `stale` says why it cannot go on, empty if it can."""
+    """A line of the listing of consumers. `stale` says why it cannot go on, empty if it can.
+
+    `group` is its Kafka group's id. A GROUP consumer has read `inside` of the `records` of the
+    version after its watermark, if that is not 0.
+    """
 
     stream: str
     consumer: str
@@ -61,6 +66,14 @@ class ConsumerRow:
     lag: Lag | None
     moved_us: int
     stale: str
+    group: str = ""
+    inside: int = 0
+    records: int = 0
+
+    @property
+    def shown_inside(self) -> str:
+        """How far it is inside the next version, as in ` + 3/20`; empty if it is not."""
+        return f" + {self.inside}/{self.records}" if self.inside else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +225,7 @@ def consumer_row(
     assert mark is not None, "a registration always writes a watermark"
     stale = why_stale(view.catalog, stream)
     kept = horizon(view, stream.table)
+    note = noted(view, consumer) if consumer.reader is ConsumerKind.GROUP else {}
     if not stale and _needs(stream, mark.position) < kept:
         stale = f"full history is kept from v{kept}"
     return ConsumerRow(
@@ -224,6 +238,9 @@ def consumer_row(
         None if stale else lag(view, stream, mark.position, now_us),
         mark.time_us,
         stale,
+        consumer.group,
+        note.get(INSIDE, 0),
+        note.get(RECORDS, 0),
     )
 
 

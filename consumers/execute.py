@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable
 
 from headwater.consumers.errors import PlanOutdated, PolicyForbids, ReasonRequired
+from headwater.consumers.group_consumers import active, moved_groups, write_groups
+from headwater.consumers.group_notes import note_of
 from headwater.consumers.restore import put_back
 from headwater.consumers.rewind_plan import PlannedMove, RewindPlan, outdated
 from headwater.log_store.catalog import ConsumerKind, RewindPolicy
-from headwater.log_store.errors import WriteConflict
+from headwater.log_store.errors import GroupActive, WriteConflict
 from headwater.log_store.records import Committed, Move
 from headwater.producer.transaction import Transaction
 
@@ -35,6 +37,17 @@ def execute(tx: Transaction, plan: RewindPlan) -> None:
     for move in plan.moves:
         _stage(tx, plan, move)
     tx.stage_audit(plan.kind, _detail(plan))
+    _move_groups(tx, plan)
+
+
+def _move_groups(tx: Transaction, plan: RewindPlan) -> None:
+    """The last step: nothing of the statement can fail once groups are moved."""
+    moves = moved_groups(plan)
+    try:
+        write_groups(tx, moves)
+    except GroupActive as error:
+        consumer = next(one for one, _ in moves if one.group == error.group)
+        raise active(consumer, error) from error
 
 
 def carry_out(begin: Callable[[], Transaction], plan: RewindPlan) -> Committed | None:
@@ -87,6 +100,9 @@ def _moved_here(tx: Transaction, plan: RewindPlan) -> str:
 def _stage(tx: Transaction, plan: RewindPlan, planned: PlannedMove) -> None:
     """The moves of one watermark; a SHARED one has a further one for each table put back."""
     consumer, note = planned.consumer, _note(plan)
+    if consumer.reader is ConsumerKind.GROUP and (groups := tx.log.groups) is not None:
+        table = tx.catalog.stream(consumer.stream).table
+        note |= note_of(groups.offset(table, planned.end))
     # A plain rewind lets the watermark and its table part: it marks no boundary.
     targets = [None if plan.kind == "rewind" else consumer.target]
     if consumer.reader is ConsumerKind.SHARED:

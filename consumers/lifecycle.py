@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headwater.consumers.errors import ConsumerRefused, SharedRefuses
+from headwater.consumers.group_consumers import check_stream, write_groups
+from headwater.consumers.group_notes import note_of
 from headwater.consumers.positions import AtTime, Mark, Position, horizon, version_of
 from headwater.consumers.registration import (
     Directory,
@@ -30,7 +32,7 @@ from headwater.log_store.catalog import (
     StreamObject,
     TableObject,
 )
-from headwater.log_store.errors import OutsideHistory
+from headwater.log_store.errors import GroupActive, OutsideHistory
 from headwater.log_store.port import View
 from headwater.producer import ddl
 from headwater.producer.ddl_clone import clone_table as clone_rows
@@ -53,7 +55,8 @@ def add_consumer(
 
     Raises:
         SharedRefuses: the stream is SHARED. ConsumerTaken: it has one of that name.
-        ConsumerRefused: a GROUP, which only a table of a Kafka store can have.
+        ConsumerRefused: a GROUP, which only a stream that captures ALL, without initial rows, on
+            a table of a Kafka store can have, and only while nobody is in it.
         OutsideHistory: the place is below the base or above the head. Nothing is staged.
     """
     stream = tx.catalog.stream(stream.id)
@@ -62,13 +65,28 @@ def add_consumer(
     if stream.sharing is Sharing.SHARED:
         raise SharedRefuses(stream.name, f"ADD CONSUMER {name}")
     if kind is ConsumerKind.GROUP:
-        why = "cannot be a GROUP: this store has no Kafka; register it AS CLIENT"
-        raise ConsumerRefused(stream.name, name, why)
+        return _add_group(tx, stream, name, at)
     start = _start(tx, stream, at)
     consumer = register(tx, stream, new_consumer(tx, stream, reader), start)
     if isinstance(reader, TableObject):
         tx.depend_on("table", reader.id)
     _audit(tx, "add consumer", consumer)
+    return tx.catalog.consumer(consumer.id)
+
+
+def _add_group(tx: Transaction, stream: StreamObject, name: str, at: Position) -> ConsumerObject:
+    """Register a Kafka group, whose offset is the start from here on."""
+    groups = check_stream(tx, stream, name)
+    start = _start(tx, stream, at)
+    wanted = replace(new_consumer(tx, stream, name), reader=ConsumerKind.GROUP)
+    note = note_of(groups.offset(stream.table, start))
+    consumer = register(tx, stream, wanted, start, note)
+    _audit(tx, "add consumer", consumer)
+    # The last step: nothing of the statement can fail once the group is moved.
+    try:
+        write_groups(tx, [(consumer, start)])
+    except GroupActive as active:
+        raise ConsumerRefused(stream.name, name, f"cannot be registered: {active}") from active
     return tx.catalog.consumer(consumer.id)
 
 

@@ -4,6 +4,7 @@ A TABLE consumer is bound to its target's table id and is shown by that table's 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -195,7 +196,11 @@ def position_in(tx: Transaction, consumer: ConsumerObject) -> int:
 
 
 def register(
-    tx: Transaction, stream: StreamObject, wanted: ConsumerObject, at: int
+    tx: Transaction,
+    stream: StreamObject,
+    wanted: ConsumerObject,
+    at: int,
+    note: Mapping[str, str | int] | None = None,
 ) -> ConsumerObject:
     """Register a consumer where it is to start; `wanted` without an id. Both land at COMMIT.
 
@@ -208,7 +213,7 @@ def register(
             raise ConsumerTaken(stream.name, shown)
     tx.depend_on("stream", stream.id)
     tx.stage_catalog(CatalogEvent(wanted))
-    tx.stage_move(Move(wanted.id, None, at, "register", wanted.target))
+    tx.stage_move(Move(wanted.id, None, at, "register", wanted.target, note=dict(note or {})))
     return wanted
 
 
@@ -233,10 +238,10 @@ def new_consumer(
             shape = replace(shape, name=unquoted(reader), reader=ConsumerKind.CLIENT)
         case None:
             pass
-    return replace(shape, group=_free_group(tx, stream, shape.name))
+    return replace(shape, group=free_group(tx, stream, shape.name))
 
 
-def _free_group(tx: Transaction, stream: StreamObject, name: str) -> str:
+def free_group(tx: Transaction, stream: StreamObject, name: str) -> str:
     """The consumer group of a consumer: one that no other has ever had."""
     parts = [_schema_name(tx.catalog, stream.namespace), stream.name, name]
     wanted = ".".join([tx.log.name, *(_NOT_IN_A_GROUP.sub("_", part) for part in parts)])

@@ -9,7 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headwater.consumers.boundaries import DIRECTORY
-from headwater.consumers.errors import StreamInvalid, StreamStale, WatermarksDiffer
+from headwater.consumers.errors import (
+    SharedRefuses,
+    StreamInvalid,
+    StreamStale,
+    WatermarksDiffer,
+)
+from headwater.consumers.group_consumers import check_options, write_groups
 from headwater.consumers.positions import (
     AtStream,
     AtVersion,
@@ -22,6 +28,7 @@ from headwater.consumers.registration import (
     Directory,
     check_columns,
     check_readable,
+    free_group,
     name_of,
     new_consumer,
     position_in,
@@ -32,6 +39,7 @@ from headwater.consumers.windows import lowest
 from headwater.log_store.catalog import (
     Capture,
     CatalogEvent,
+    ConsumerKind,
     ConsumerObject,
     RewindPolicy,
     Sharing,
@@ -208,19 +216,26 @@ def _copy_consumers(
     tx: Transaction, consumers: Sequence[ConsumerObject], stream: StreamObject
 ) -> None:
     """Register consumers of another stream with this one, where they stand."""
+    groups: list[tuple[ConsumerObject, int]] = []
     for old in consumers:
         copied = replace(
             old,
             id=tx.log.reserve_object_ids(1),
             stream=stream.id,
+            group=free_group(tx, stream, old.name),
             created_at=0,
             created_us=0,
             retired_at=None,
             changed_at=0,
         )
+        at = position_in(tx, old)
         tx.depend_on("consumer", old.id)
         tx.stage_catalog(CatalogEvent(copied))
-        tx.stage_move(Move(copied.id, None, position_in(tx, old), "register", copied.target))
+        tx.stage_move(Move(copied.id, None, at, "register", copied.target))
+        if copied.reader is ConsumerKind.GROUP:
+            check_options(stream, copied.name)
+            groups.append((copied, at))
+    write_groups(tx, groups)
 
 
 def clone_stream(
@@ -270,9 +285,11 @@ def alter_stream(tx: Transaction, stream: StreamObject, options: StreamOptions) 
 
     Raises:
         WatermarksDiffer: consumers that are to become one stand apart. Nothing is staged.
+        ConsumerRefused, SharedRefuses: it has a GROUP consumer, whose topic does not follow suit.
     """
     current = tx.catalog.stream(stream.id)
     altered = _with_options(current, options)
+    _check_groups(tx, altered)
     if options.sharing is not current.sharing:
         if why := why_stale(tx.catalog, current):
             raise StreamStale(current.name, why)
@@ -283,6 +300,15 @@ def alter_stream(tx: Transaction, stream: StreamObject, options: StreamOptions) 
     tx.stage_catalog(CatalogEvent(altered))
     _audit(tx, "alter stream", altered)
     return tx.catalog.stream(stream.id)
+
+
+def _check_groups(tx: Transaction, stream: StreamObject) -> None:
+    """Refuse options that the stream's GROUP consumers cannot live with."""
+    for consumer in tx.catalog.consumers(stream.id):
+        if consumer.reader is ConsumerKind.GROUP:
+            if stream.sharing is Sharing.SHARED:
+                raise SharedRefuses(stream.name, f"its Kafka group {consumer.name}")
+            check_options(stream, consumer.name)
 
 
 def rename_stream(tx: Transaction, stream: StreamObject, new_name: str) -> StreamObject:

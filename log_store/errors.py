@@ -10,10 +10,12 @@ LogError
   Fenced              the directory was taken over             this process must stop
   FormatNotKnown      a newer release wrote the directory      open it with that release
   HistoryNotExpired   this store cannot let history go         see the sentence
+  GroupActive         a Kafka group that has members           stop them first
   OutsideHistory      a version or time that is not kept       ask for a later one
   SourceLost          an adopted topic lost what was not read  adopt it anew
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -118,6 +120,17 @@ class HistoryNotExpired(LogError):
     """A store that keeps all history whatever is asked. Nothing was changed."""
 
     code = "E_HISTORY_NOT_EXPIRED"
+
+
+class GroupActive(LogError):
+    """A Kafka group that is to be moved has members. Its offset is as it was."""
+
+    code = "E_GROUP_ACTIVE"
+
+    def __init__(self, group: str, members: Sequence[str]) -> None:
+        who = ", ".join(members) or "members that the cluster does not name"
+        super().__init__(f"group {group} is active ({who}): stop its members first")
+        self.group, self.members = group, tuple(members)
 
 
 class OutsideHistory(LogError):

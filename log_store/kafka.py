@@ -9,7 +9,10 @@ Many nodes beside each other: kafka_node.
 """
 
 from headwater.log_store.errors import HistoryNotExpired
+from headwater.log_store.groups import Groups
+from headwater.log_store.kafka_offsets import KafkaGroups
 from headwater.log_store.kafka_pending import PendingState
+from headwater.log_store.kafka_writer import largest_change
 from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replica
 from headwater.log_store.port import Batch
 from headwater.log_store.records import Committed
@@ -44,10 +47,25 @@ class KafkaLog(ServedStore):
             raise
         self._writer, self._committer = self._writing.writer, self._writing.committer
         self.mirrors = self._writing.mirrors
+        admin = self._writer.admin
+        self._largest = largest_change(admin.broker_settings())
+        self._groups = KafkaGroups(
+            options.cluster, admin, opened.store, lambda: self.mirrors, self.view
+        )
 
     def commit(self, batch: Batch) -> Committed:
         """See `port.Log.commit`."""
         return self._committer.commit(batch)
+
+    @property
+    def groups(self) -> Groups | None:
+        """The groups of its consumers."""
+        return self._groups
+
+    @property
+    def largest_change(self) -> int | None:
+        """What fits into a record of this cluster, with an envelope's own fields."""
+        return self._largest
 
     def topic_is_free(self, topic: str) -> bool:
         """Whether the cluster has no topic of that name."""
@@ -75,4 +93,5 @@ class KafkaLog(ServedStore):
         Views that are still open raise StoreUnavailable from here on. A second call does nothing.
         """
         self._writing.close()
+        self._groups.close()
         self._close()

@@ -48,6 +48,8 @@ _HEARSAY: Final = frozenset(
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.NOT_COORDINATOR,
+        # This client was told before the topic was made that there is none.
+        KafkaError._NOENT,
     }
 )
 
@@ -103,6 +105,15 @@ class _Group(Protocol):
     topic_partitions: list[TopicPartition]
 
 
+class _Member(Protocol):
+    client_id: str
+    host: str
+
+
+class _Described(Protocol):
+    members: list[_Member]
+
+
 class _Metadata(Protocol):
     brokers: Mapping[int, object]
     topics: Mapping[str, object]
@@ -134,6 +145,12 @@ class _Driver(Protocol):
     def alter_consumer_group_offsets(
         self, groups: list[ConsumerGroupTopicPartitions], *, request_timeout: float
     ) -> dict[str, Future[_Group]]: ...
+    def describe_consumer_groups(
+        self, groups: list[str], *, request_timeout: float
+    ) -> dict[str, Future[_Described]]: ...
+    def delete_consumer_groups(
+        self, groups: list[str], *, request_timeout: float
+    ) -> dict[str, Future[None]]: ...
 
 
 class Admin:
@@ -259,10 +276,15 @@ class Admin:
         self, asked: dict[TopicPartition, OffsetSpec], level: IsolationLevel
     ) -> dict[str, int]:
         futures = self._client.list_offsets(asked, isolation_level=level, request_timeout=TIMEOUT_S)
-        return {
-            place.topic: self._done(f"ask where {place.topic} ends", future).offset
-            for place, future in futures.items()
-        }
+        try:
+            return {
+                place.topic: self._done(f"ask where {place.topic} ends", future).offset
+                for place, future in futures.items()
+            }
+        except BrokerError as error:
+            if error.fault.code == KafkaError._NOENT:
+                self.prefixed("")  # what was asked for is known to this client from here on
+            raise
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask again while brokers, or the driver, have not yet heard of a topic or of its leader."""
@@ -324,6 +346,26 @@ class Admin:
         for told in self._done(what, futures[group]).topic_partitions:
             if told.error is not None:
                 raise_fault(what, KafkaException(told.error))
+
+    def group_members(self, group: str) -> list[str]:
+        """Who is in a group, as `client@host`; empty for one that is not there."""
+        asked = self._client.describe_consumer_groups([group], request_timeout=TIMEOUT_S)
+        try:
+            told = self._done(f"describe group {group}", asked[group])
+        except BrokerError as error:
+            if error.fault.code == KafkaError.GROUP_ID_NOT_FOUND:
+                return []
+            raise
+        return [f"{one.client_id}@{one.host.lstrip('/')}" for one in told.members]
+
+    def forget_group(self, group: str) -> None:
+        """Remove a group that has no members, with its offsets; nothing if there is none."""
+        asked = self._client.delete_consumer_groups([group], request_timeout=TIMEOUT_S)
+        try:
+            self._done(f"remove group {group}", asked[group])
+        except BrokerError as error:
+            if error.fault.code != KafkaError.GROUP_ID_NOT_FOUND:
+                raise
 
     @staticmethod
     def _done(what: str, future: Future[T]) -> T:

@@ -25,6 +25,7 @@ from headwater.log_store.errors import (
     LogError,
     StoreUnavailable,
 )
+from headwater.log_store.groups import Groups
 from headwater.log_store.kafka_bulletin import Bulletin
 from headwater.log_store.kafka_feed import CommitRecords
 from headwater.log_store.kafka_follower import Follower
@@ -39,6 +40,7 @@ from headwater.log_store.kafka_ids import (
 from headwater.log_store.kafka_membership import Membership
 from headwater.log_store.kafka_mirrors import Mirrors
 from headwater.log_store.kafka_nodes import Announcement, NodeInfo
+from headwater.log_store.kafka_offsets import KafkaGroups
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_records import Names
 from headwater.log_store.kafka_replica import Replica
@@ -47,6 +49,7 @@ from headwater.log_store.kafka_role import Act, Event, Role, Standing, decide
 from headwater.log_store.kafka_service import Service
 from headwater.log_store.kafka_topics import ReplicaMismatch
 from headwater.log_store.kafka_voice import Voice
+from headwater.log_store.kafka_writer import largest_change
 from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replica
 from headwater.log_store.port import Batch
 from headwater.log_store.records import CommitRow, Committed
@@ -138,6 +141,11 @@ class KafkaNode(ServedStore):
         )
         self._bulletin.answered = self._forward.answered
         self._bulletin.news = self._heard_of
+        admin = self._replica.admin
+        self._largest = largest_change(admin.broker_settings())
+        self._groups = KafkaGroups(
+            kafka.cluster, admin, opened.store, lambda: self.mirrors, self.view
+        )
         self._thread = threading.Thread(target=self._run, name="headwater-node", daemon=True)
         try:
             self._open()
@@ -453,6 +461,12 @@ class KafkaNode(ServedStore):
 
     # What is asked of the store
 
+    @property
+    def mirrors(self) -> Mirrors | None:
+        """What keeps groups where their watermarks are, while this node is the writer."""
+        writing = self._writing
+        return None if writing is None else writing.mirrors
+
     def found(self, commit_id: str) -> CommitRow | None:
         """The commit of that id, if it is visible here."""
         with self.view() as view:
@@ -462,6 +476,16 @@ class KafkaNode(ServedStore):
         """The commit at that place, if it is visible here."""
         with self.view() as view:
             return view.commit(sequence) if sequence <= view.sequence else None
+
+    @property
+    def groups(self) -> Groups | None:
+        """The groups of its consumers."""
+        return self._groups
+
+    @property
+    def largest_change(self) -> int | None:
+        """What fits into a record of this cluster, with an envelope's own fields."""
+        return self._largest
 
     def topic_is_free(self, topic: str) -> bool:
         """Whether the cluster has no topic of that name."""
@@ -518,6 +542,7 @@ class KafkaNode(ServedStore):
             self._membership.close()
         self._bulletin.close()
         self._voice.close()
+        self._groups.close()
         self._close()
 
 

@@ -51,6 +51,8 @@ _PAUSE_S: Final = 0.1
 _log = logging.getLogger("headwater")
 # What a record may have beside its value within the cluster's limit.
 _RECORD_OVERHEAD: Final = 2048
+# What an event may have beside its images and key: names, times, the commit's id.
+_EVENT_OVERHEAD: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,3 +302,8 @@ def _limits(settings: Mapping[str, str]) -> _Limits:
     return _Limits(
         number("transaction.max.timeout.ms", 60_000), number("message.max.bytes", 1_000_000)
     )
+
+
+def largest_change(settings: Mapping[str, str]) -> int:
+    """So many bytes a change's images and key may have together to fit into a record."""
+    return max(_limits(settings).message_bytes - _RECORD_OVERHEAD - _EVENT_OVERHEAD, 1)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from headwater.log_store.catalog import Catalog
 from headwater.log_store.changes import Columns, Rows
 from headwater.log_store.errors import OutsideHistory, StoreUnavailable, gone, outlived
+from headwater.log_store.groups import Groups
 from headwater.log_store.port import Batch
 from headwater.log_store.records import (
     OP_DELETE,
@@ -199,6 +200,16 @@ class MemoryLog:
         self._next_object_id = FIRST_OBJECT_ID
         self._next_row_id: dict[int, int] = {}
         self._next_number: dict[tuple[int, int], int] = {}
+
+    @property
+    def groups(self) -> Groups | None:
+        """None: there is no Kafka."""
+        return None
+
+    @property
+    def largest_change(self) -> int | None:
+        """None: a row may have any size."""
+        return None
 
     # What a batch meets (`conflicts.Latest`).
 

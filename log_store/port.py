@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from headwater.log_store.catalog import Catalog, CatalogEvent
 from headwater.log_store.changes import TableChanges
+from headwater.log_store.groups import Groups
 from headwater.log_store.records import (
     AuditRow,
     Block,
@@ -191,6 +192,16 @@ class Log(Protocol):
     @property
     def name(self) -> str:
         """The store's name: the prefix of its topics and `source.name` of its events."""
+        ...
+
+    @property
+    def groups(self) -> Groups | None:
+        """The Kafka groups of its consumers; None where there is no Kafka."""
+        ...
+
+    @property
+    def largest_change(self) -> int | None:
+        """So many bytes a change's images and key may have together; None for any."""
         ...
 
     def view(self) -> View:

@@ -23,6 +23,7 @@ import pyarrow as pa
 from headwater.log_store import rocks_keys as keys
 from headwater.log_store.catalog import Catalog
 from headwater.log_store.errors import LogDamaged, StoreUnavailable
+from headwater.log_store.groups import Groups
 from headwater.log_store.head_marker import Marker, read_marker
 from headwater.log_store.lock import read_owner
 from headwater.log_store.port import Batch
@@ -97,6 +98,16 @@ class RocksReader:
         """How often the directory has been opened for writing."""
         owner = read_owner(self.path)
         return owner.epoch if owner is not None else 0
+
+    @property
+    def groups(self) -> Groups | None:
+        """None: who only reads moves no group."""
+        return None
+
+    @property
+    def largest_change(self) -> int | None:
+        """None: nothing is written."""
+        return None
 
     def view(self) -> "ReaderView":
         """The newest published state; the same as before while views of that one are open."""

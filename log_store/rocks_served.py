@@ -11,6 +11,7 @@ from weakref import ref
 import pyarrow as pa
 
 from headwater.log_store.errors import Fenced, StoreUnavailable
+from headwater.log_store.groups import Groups
 from headwater.log_store.head_marker import HeadMarker
 from headwater.log_store.rocks_recover import Opened
 from headwater.log_store.rocks_snapshots import keep_snapshot
@@ -52,6 +53,16 @@ class ServedStore:
     def epoch(self) -> int:
         """How often the directory has been opened for writing; in every event."""
         return self._live.epoch
+
+    @property
+    def groups(self) -> Groups | None:
+        """None: there is no Kafka."""
+        return None
+
+    @property
+    def largest_change(self) -> int | None:
+        """None: a row may have any size."""
+        return None
 
     def view(self) -> RocksView:
         """The newest published state."""

@@ -21,6 +21,7 @@ from headwater.consumers.backlog import (
 )
 from headwater.consumers.consume import consume
 from headwater.consumers.copy_files import CopiedFile, copy_into
+from headwater.consumers.group_consumers import with_members
 from headwater.consumers.history import HistoryRow, history
 from headwater.consumers.look import shown_window, version_in
 from headwater.consumers.positions import Position, Said
@@ -284,7 +285,8 @@ class Stream(Reads):
     ) -> ConsumerRow:
         """Register a consumer before its first use: a program by name, or a table.
 
-        `kind` is CLIENT or TABLE; `at` is base, head, horizon, a version or a time.
+        `kind` is CLIENT, TABLE, or, in a store on Kafka, GROUP: a plain consumer group, see
+        docs/KAFKA.md. `at` is base, head, horizon, a version or a time.
         """
         place = self._session.position(at)
         added = self._session.define(
@@ -407,7 +409,8 @@ class Stream(Reads):
 
     def _plan(self, make: Callable[[View, StreamObject, Ask], RewindPlan], ask: Ask) -> Plan:
         with self._session.view() as view:
-            return Plan(self._session, make(view, self._live(view), ask))
+            plan = make(view, self._live(view), ask)
+        return Plan(self._session, with_members(plan, self._session.log.groups))
 
 
 def add_reader(

@@ -21,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
         epilog=examples(
             "stream add-consumer sales_stream mailer",
             "stream add-consumer sales_stream daily --at head",
+            "stream add-consumer sales_stream billing --group",
         ),
     )(add_consumer)
     app.command(
@@ -41,16 +42,17 @@ def consumers(
     run = run_of(context)
     with run.reading() as db:
         found = db.stream(stream).consumers()
-    columns = ["consumer", "kind", "watermark", "base", "head", "moved", "stale"]
+    columns = ["consumer", "kind", "watermark", "base", "head", "moved", "stale", "group"]
     rows = [
         (
             row.consumer,
             row.kind,
-            position_shown(row.watermark),
+            position_shown(row.watermark, row.shown_inside),
             row.base,
             row.head,
             from_us(row.moved_us),
             row.stale or None,
+            row.group or None,
         )
         for row in found
     ]
@@ -65,14 +67,19 @@ def add_consumer(
     at: Annotated[
         str, typer.Option("--at", help="base, head, horizon, @VERSION or a time.")
     ] = "base",
+    group: Annotated[
+        bool, typer.Option("--group", help="It is a plain Kafka consumer group.")
+    ] = False,
 ) -> None:
     """Register a consumer before its first use, so that its history is kept."""
     run = run_of(context)
     place = at.lower() if at.lower() in _MARKS else parse_position(at, now=run.now)
     with run.writing() as db:
         of = db.stream(stream)
-        of.add_consumer(consumer, at=place.time if isinstance(place, Moment) else place)
-    run.output.say(f"consumer {consumer} of {stream} is registered")
+        at_place = place.time if isinstance(place, Moment) else place
+        made = of.add_consumer(consumer, kind="GROUP" if group else "CLIENT", at=at_place)
+    reads = f": read with group.id {made.group}" if group else ""
+    run.output.say(f"consumer {consumer} of {stream} is registered{reads}")
 
 
 def drop_consumer(

@@ -122,8 +122,13 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  headwater {line}" for line in lines)
 
 
-def position_shown(position: int) -> int | str:
-    """A watermark as it is printed: a version, or INITIAL before the initial rows."""
+def position_shown(position: int, inside: str = "") -> int | str:
+    """A watermark as it is printed: a version, or INITIAL before the initial rows.
+
+    `inside` is how far a Kafka group is inside the next version, as ` + 3/20`.
+    """
+    if inside:
+        return f"{position}{inside}"
     return "INITIAL" if position < 0 else position
 
 

@@ -229,7 +229,7 @@ def _lag_line(row: "ConsumerRow") -> Sequence[object]:
         if behind is None
         else (behind.versions, behind.changes, behind.bytes, round(behind.seconds, 3))
     )
-    place = position_shown(row.watermark)
+    place = position_shown(row.watermark, row.shown_inside)
     return (row.stream, row.consumer, row.kind, place, row.head, *figures, row.stale or None)
 
 

@@ -1,15 +1,24 @@
-"""Letting history go in an open store: when asked, and by itself at each opening and every hour."""
+"""What an open store does by itself: it lets history go, at each opening and every hour, and looks at
+the Kafka groups of its consumers every few seconds.
+"""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headwater.consumers.group_watch import GroupWatch, look_once
 from headwater.consumers.retention import expirable, forgets
 from headwater.log_store.errors import LogError
 from headwater.log_store.port import Log
+from headwater.producer.errors import ProducerError
+from headwater.producer.transaction import Transaction
 
 EVERY_S = 3600.0
+LOOK_S = 2.0
+# Who is on record for what followed from a group's offset.
+WATCHER = "kafka"
 
 _log = logging.getLogger("headwater")
 
@@ -33,8 +42,43 @@ def expire(log: Log, clock: Callable[[], int]) -> list[Expired]:
         HistoryNotExpired: the store keeps all history whatever is asked.
     """
     with log.view() as view:
-        found = expirable(view, clock()) if forgets(view.catalog) else []
+        asked = forgets(view.catalog)
+    if not asked:
+        return []
+    # What Kafka groups still need is in their own offsets, which may have gone back.
+    look_once(log, lambda: Transaction(log, actor=WATCHER), clock)
+    with log.view() as view:
+        found = expirable(view, clock())
     return [Expired(table.name, was, log.expire(table.id, wanted)) for table, was, wanted in found]
+
+
+class GroupWatcher:
+    """A thread that looks at consumers' Kafka groups every few seconds, until stopped.
+
+    It takes no more than a twentieth of its time. Failures wait for the next look.
+    """
+
+    def __init__(self, log: Log, clock: Callable[[], int], every_s: float = LOOK_S) -> None:
+        self._every_s = every_s
+        self._watch = GroupWatch(log, lambda: Transaction(log, actor=WATCHER), clock)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="headwater-groups", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        pause = self._every_s
+        while not self._stopped.wait(pause):
+            began = time.monotonic()
+            try:
+                self._watch.look()
+            except (LogError, ProducerError) as error:
+                _log.warning("groups were not looked at: %s", error)
+            pause = max(self._every_s, 20 * (time.monotonic() - began))
+
+    def stop(self) -> None:
+        """Finish the look that is being taken and end."""
+        self._stopped.set()
+        self._thread.join()
 
 
 class Housekeeper:

@@ -7,7 +7,7 @@ snapshot cache are shared and closed with the last session.
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from headwater.log_store.rocks import RocksLog, RocksOptions
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.log_store.source import TopicSource
 from headwater.ops.errors import TargetNotKnown
-from headwater.ops.expiry import Housekeeper
+from headwater.ops.expiry import GroupWatcher, Housekeeper
 from headwater.ops.kafka_target import SCHEME, KafkaTarget, parse_target
 from headwater.ops.nodes import Node, node_of
 from headwater.ops.settings import Settings
@@ -52,7 +52,7 @@ class Store:
     clock: Clock
     read_only: bool
     key: str | None
-    housekeeper: Housekeeper | None = None
+    keepers: Sequence[Housekeeper | GroupWatcher] = ()
     sessions: int = 1
 
     def release(self) -> None:
@@ -63,8 +63,8 @@ class Store:
                 return
             if self.key is not None:
                 _OPEN.pop(self.key, None)
-        if self.housekeeper is not None:
-            self.housekeeper.stop()
+        for keeper in self.keepers:
+            keeper.stop()
         self.log.close()
 
 
@@ -236,8 +236,12 @@ def _store(
     cache = SnapshotCache(settings.cache_mib << 20, keep)
     clock = options.clock or wall_clock_us
     # What dies with its connection, or is only read, is not kept tidy.
-    housekeeper = None if key is None else Housekeeper(log, clock)
-    return Store(target, log, cache, clock, options.read_only, key, housekeeper)
+    keepers: list[Housekeeper | GroupWatcher] = []
+    if key is not None:
+        keepers.append(Housekeeper(log, clock))
+        if target.startswith(SCHEME):
+            keepers.append(GroupWatcher(log, clock))
+    return Store(target, log, cache, clock, options.read_only, key, keepers)
 
 
 def store_name(path: Path) -> str:

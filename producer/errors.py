@@ -5,6 +5,7 @@ ProducerError
   RowNotFound         the row is not in the table                look again
   RowTwice            one statement changes a row twice          say which change is meant
   RowExists           a row is put back that is there            delete it first
+  RowTooLarge         a change that the store cannot take        make the row smaller
   NotFound            no table, schema or column of that name    see the listing
   NameTaken           a live object has the name                 choose another, or OR REPLACE
   NameInvalid         the text is no name                        quote it, or choose another
@@ -16,7 +17,7 @@ ProducerError
   TransactionClosed   committed or rolled back already           begin another
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -80,6 +81,28 @@ class RowExists(ProducerError):
     def __init__(self, table: str, row_id: int) -> None:
         super().__init__(f"table {table} has a row {row_id} already: it cannot be put back")
         self.table, self.row_id = table, row_id
+
+
+class RowTooLarge(ProducerError):
+    """A change of a row with more bytes than the store takes in one; the statement wrote nothing.
+
+    `row` is the key by column, or the row id where the table has none. An update counts the row
+    before and after it.
+    """
+
+    code = "E_ROW_TOO_LARGE"
+
+    def __init__(self, table: str, row: Mapping[str, object] | int, size: int, most: int) -> None:
+        which = f"row {row}" if isinstance(row, int) else _named(row)
+        super().__init__(
+            f"table {table}: the change of {which} has {size} bytes, the store's topics take "
+            f"{most}: make the row smaller, or raise message.max.bytes of the cluster"
+        )
+        self.table, self.row, self.size, self.most = table, row, size, most
+
+
+def _named(row: Mapping[str, object]) -> str:
+    return "the row with " + ", ".join(f"{name} = {_shown(value)}" for name, value in row.items())
 
 
 class NotFound(ProducerError):

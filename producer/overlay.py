@@ -14,9 +14,10 @@ from headwater.log_store.catalog import TableObject
 from headwater.log_store.changes import TableChanges
 from headwater.log_store.port import View
 from headwater.log_store.records import Stored
-from headwater.producer.errors import DuplicateKey
+from headwater.producer.errors import DuplicateKey, RowTooLarge
 from headwater.producer.keyhash import hash_keys
 from headwater.producer.runs import Run
+from headwater.producer.spool import Bound
 from headwater.producer.written import ABSENT, Absent, Mark, Own, Written
 from headwater.schemas.images import codec
 from headwater.schemas.project import project_row
@@ -183,6 +184,20 @@ class Overlay(Written):
             [from_plain(column.type, value) for column, value in zip(columns, values, strict=True)],
             at,
         )
+
+    def limit(self, most: int | None) -> None:
+        """Refuse changes whose images and key have more bytes together; None takes any."""
+        self.spool.bound = None if most is None else Bound(most, self._too_large)
+
+    def _too_large(self, key: bytes, row_id: int, size: int) -> RowTooLarge:
+        columns = self.schema.key_columns
+        values = self.codec.decode_key(key) if key else ()
+        named = {
+            column.name: from_plain(column.type, value)
+            for column, value in zip(columns, values, strict=True)
+        }
+        most = 0 if self.spool.bound is None else self.spool.bound.most
+        return RowTooLarge(self.table.name, named or row_id, size, most)
 
     def changes(self) -> TableChanges:
         """What is to be committed."""

@@ -7,12 +7,13 @@ dropped again; its bytes in the file are then just never read.
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headwater.log_store.changes import Columns, RowChange, Rows, Segment
 from headwater.log_store.errors import StoreUnavailable
@@ -38,12 +39,48 @@ class Entry:
 Mark = tuple[int, list[RowChange], int]
 
 
+class Bound:
+    """The most bytes that a change's images and key may have together.
+
+    `refusal` gives the error for a change by its key (empty where the table has none), row id and
+    size.
+    """
+
+    __slots__ = ("_refusal", "most")
+
+    def __init__(self, most: int, refusal: Callable[[bytes, int, int], Exception]) -> None:
+        self.most, self._refusal = most, refusal
+
+    def check(self, change: RowChange) -> None:
+        """Raises RowTooLarge."""
+        key = change.new_key or change.old_key
+        size = len(change.before or b"") + len(change.after or b"") + len(key)
+        if size > self.most:
+            raise self._refusal(key, change.row_id, size)
+
+    def check_columns(self, columns: Columns) -> None:
+        """Raises RowTooLarge for the first one that is."""
+        keys = columns.old_keys if columns.new_keys is None else columns.new_keys
+        sizes = np.zeros(len(columns), np.int64)
+        for image in (columns.before, columns.after, keys):
+            if image is not None:
+                lengths = pc.binary_length(image)
+                # An image that is not there has no length.
+                sizes += lengths.fill_null(0).to_numpy(zero_copy_only=False)
+        at = int(np.argmax(sizes > self.most)) if len(sizes) else 0
+        if len(sizes) and sizes[at] > self.most:
+            key = b"" if keys is None else keys[at].as_py() or b""
+            raise self._refusal(key, int(columns.row_ids[at]), int(sizes[at]))
+
+
 class Spool:
     """Staged segments in order; iterate it as often as needed."""
 
-    __slots__ = ("_entries", "_file", "_held", "_length", "_tail")
+    __slots__ = ("_entries", "_file", "_held", "_length", "_tail", "bound")
 
     def __init__(self) -> None:
+        self.bound: Bound | None = None
+        """What refuses changes that are too large; None takes any."""
         self._entries: list[Entry] = []
         self._tail: list[RowChange] = []
         self._file: int | None = None
@@ -51,10 +88,15 @@ class Spool:
 
     def row(self, change: RowChange) -> None:
         """Add one change at the end."""
+        if self.bound is not None:
+            self.bound.check(change)
         self._tail.append(change)
 
     def rows(self, changes: Sequence[RowChange]) -> None:
         """Add a few changes at the end."""
+        if self.bound is not None:
+            for change in changes:
+                self.bound.check(change)
         self._tail.extend(changes)
 
     def write(self, columns: Columns, pair: int = 0) -> Entry:
@@ -62,8 +104,11 @@ class Spool:
 
         Raises:
             StoreUnavailable: the disk for temporary files is full. Nothing was kept.
+            RowTooLarge: a change is above the bound. Nothing was kept.
         """
         size = _size(columns)
+        if self.bound is not None and size > self.bound.most:
+            self.bound.check_columns(columns)
         if self._held + size <= IN_MEMORY:
             self._held += size
             return Entry(len(columns), columns, pair=pair)

@@ -273,6 +273,7 @@ class Staged:
                 raise NotFound("table", current.name, "it was dropped")
             created = self.view.catalog.get("table", table.id) is None
             overlay = self._overlays[table.id] = Overlay(self.view, current, created=created)
+            overlay.limit(self.log.largest_change)
         return overlay
 
     def _write(self, table: TableObject) -> Overlay:

@@ -38,6 +38,7 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
     Raises:
         DuplicateKey: two rows would have one key. Nothing is staged.
         RowNotFound, RowTwice: a row is not there, or changed twice. Nothing is staged.
+        RowTooLarge: a change is larger than the store takes. Nothing is staged.
     """
     if len(updates) == 1 and not inserts and not deletes:
         ((row_id, row),) = updates
@@ -66,13 +67,13 @@ def stage(overlay: Overlay, inserts: Changes, updates: Changes, deletes: Sequenc
     ]
     changes += _updates(new, olds, moved)
     changes += [RowChange(OP_INSERT, one.row_id, None, one.image, b"", one.key) for one in made]
+    _count(overlay, changes)
     for row_id, old in zip(deletes, removed, strict=True):
         overlay.put(row_id, None, old.key)
     for one, old in zip(new, olds, strict=False):
         overlay.put(one.row_id, Own(one.image, one.key), old.key)
     for one in made:
         overlay.put(one.row_id, Own(one.image, one.key), b"")
-    _count(overlay, changes)
     return len(inserts) + len(updates) + len(deletes)
 
 

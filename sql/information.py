@@ -320,6 +320,8 @@ _CONSUMERS: Final = Shape.of(
     LAST_MOVED_ON="TIMESTAMP_LTZ",
     STALE="BOOLEAN",
     STALE_REASON="VARCHAR",
+    GROUP_ID="VARCHAR",
+    WITHIN_NEXT="VARCHAR",
 )
 
 
@@ -349,6 +351,8 @@ def consumer_fields(context: Context, stream: StreamObject) -> Iterator[dict[str
             "LAST_MOVED_ON": stamp(row.moved_us),
             "STALE": bool(row.stale),
             "STALE_REASON": row.stale or None,
+            "GROUP_ID": row.group or None,
+            "WITHIN_NEXT": row.shown_inside.removeprefix(" + ") or None,
         }
 
 

@@ -20,6 +20,7 @@ from headwater.consumers.errors import (
     shown_position,
 )
 from headwater.consumers.execute import audit_refusal, execute
+from headwater.consumers.group_consumers import with_members
 from headwater.consumers.positions import Mark, Position, shown_time
 from headwater.consumers.rewind import Ask, plan_advance, plan_rewind, plan_undo
 from headwater.consumers.rewind_plan import RewindPlan
@@ -235,11 +236,13 @@ def _planned(context: Context, procedure: str, wanted: _Wanted) -> RewindPlan:
         return RewindPlan(kind="rewind", stream=stream, asked=frozenset(), nothing=nothing)
     match procedure:
         case "SYSTEM$STREAM_ADVANCE":
-            return plan_advance(view, stream, replace(wanted.ask, restore=False, force=False))
+            ask = replace(wanted.ask, restore=False, force=False)
+            plan = plan_advance(view, stream, ask)
         case "SYSTEM$STREAM_UNDO":
-            return plan_undo(view, stream, wanted.ask)
+            plan = plan_undo(view, stream, wanted.ask)
         case _:
-            return plan_rewind(view, stream, wanted.ask)
+            plan = plan_rewind(view, stream, wanted.ask)
+    return with_members(plan, context.tx.log.groups)
 
 
 def _carried_out(context: Context, plan: RewindPlan, *, dry_run: bool) -> Result:

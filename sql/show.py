@@ -271,6 +271,8 @@ _CONSUMERS: Final = Shape.of(
     last_moved_on="TIMESTAMP_LTZ",
     stale="BOOLEAN",
     stale_reason="VARCHAR",
+    group_id="VARCHAR",
+    within_next="VARCHAR",
 )
 
 
