@@ -143,9 +143,7 @@ class KafkaNode(ServedStore):
         self._bulletin.news = self._heard_of
         admin = self._replica.admin
         self._largest = largest_change(admin.broker_settings())
-        self._groups = KafkaGroups(
-            kafka.cluster, admin, opened.store, lambda: self.mirrors, self.view
-        )
+        self._groups = KafkaGroups(kafka.cluster, admin, opened.store, self._led, self.view)
         self._thread = threading.Thread(target=self._run, name="headwater-node", daemon=True)
         try:
             self._open()
@@ -461,8 +459,7 @@ class KafkaNode(ServedStore):
 
     # What is asked of the store
 
-    @property
-    def mirrors(self) -> Mirrors | None:
+    def _led(self) -> Mirrors | None:
         """What keeps groups where their watermarks are, while this node is the writer."""
         writing = self._writing
         return None if writing is None else writing.mirrors

@@ -278,9 +278,7 @@ def test_an_offset_moved_from_outside_is_a_rewind_on_record(db: Database, clock:
 
 def wait_for_groups(db: Database) -> None:
     log = db.session.log
-    assert isinstance(log, KafkaNode)
-    mirrors = log.mirrors
-    assert mirrors is not None and mirrors.wait_empty(20)
+    assert isinstance(log, KafkaNode) and log.mirrors.wait_empty(20)
 
 
 @pytest.mark.parametrize("policy", ["REQUIRE_REASON", "FORBID"])
