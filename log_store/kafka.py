@@ -8,7 +8,6 @@ kafka_commit (from batches to topics), kafka_mirrors (groups), kafka_writing (al
 Many nodes beside each other: kafka_node.
 """
 
-from headwater.log_store.errors import HistoryNotExpired
 from headwater.log_store.groups import Groups
 from headwater.log_store.kafka_offsets import KafkaGroups
 from headwater.log_store.kafka_pending import PendingState
@@ -72,10 +71,9 @@ class KafkaLog(ServedStore):
         return not self._writer.admin.topics([topic])
 
     def expire(self, table: int, version: int) -> int:
-        """Never: topics keep all there was; raises HistoryNotExpired."""
-        raise HistoryNotExpired(
-            f"table {table} keeps its history below v{version}: a store on Kafka lets none go"
-        )
+        """See `port.Log.expire`."""
+        with self.view() as view, self._snapshots:
+            return self._writing.expiry.expire(view, table, version)
 
     def verify_derived(self) -> list[str]:
         """Where indexes and current rows differ from what the replica's log says; commits wait.

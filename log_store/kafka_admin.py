@@ -145,6 +145,9 @@ class _Driver(Protocol):
     def alter_consumer_group_offsets(
         self, groups: list[ConsumerGroupTopicPartitions], *, request_timeout: float
     ) -> dict[str, Future[_Group]]: ...
+    def delete_records(
+        self, places: list[TopicPartition], *, request_timeout: float
+    ) -> dict[TopicPartition, Future[object]]: ...
     def describe_consumer_groups(
         self, groups: list[str], *, request_timeout: float
     ) -> dict[str, Future[_Described]]: ...
@@ -346,6 +349,13 @@ class Admin:
         for told in self._done(what, futures[group]).topic_partitions:
             if told.error is not None:
                 raise_fault(what, KafkaException(told.error))
+
+    def delete_records(self, topic: str, before: int) -> None:
+        """Let the records of a topic go that stand below an offset; can be repeated."""
+        place = TopicPartition(topic, 0, before)
+        futures = self._client.delete_records([place], request_timeout=TIMEOUT_S)
+        for future in futures.values():
+            self._done(f"let records of {topic} go", future)
 
     def group_members(self, group: str) -> list[str]:
         """Who is in a group, as `client@host`; empty for one that is not there."""

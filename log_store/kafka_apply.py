@@ -19,6 +19,7 @@ from headwater.log_store.chain import ChainDigest, one_digest
 from headwater.log_store.changes import Columns, Rows
 from headwater.log_store.encoding import EncodingNotKnown, stored_prefix
 from headwater.log_store.errors import LogDamaged
+from headwater.log_store.kafka_bases import NO_BASES, Bases, install
 from headwater.log_store.kafka_end import End, TableEnd
 from headwater.log_store.kafka_feed import CommitRecords, Piece
 from headwater.log_store.kafka_places import Place, Span, put_places, put_span
@@ -41,7 +42,7 @@ from headwater.log_store.rocks_large import (
     redo,
 )
 from headwater.log_store.rocks_state import LiveState
-from headwater.log_store.rocks_store import Store
+from headwater.log_store.rocks_store import Store, WriteBatch
 from headwater.log_store.rocks_write import ChunkWriter, put_commit, put_state
 from headwater.log_store.sequencing import Encoded, Sequenced, first_version, watermarks_of
 from headwater.schemas.errors import EventUnreadable
@@ -106,6 +107,8 @@ class Applier:
 
     def __init__(self, store: Store, live: LiveState) -> None:
         self._store, self._live = store, live
+        self.bases: Bases = NO_BASES
+        """What stands in for versions without records, while a replica is filled."""
 
     def apply(self, commits: Sequence[CommitRecords], places: Mapping[str, Place]) -> None:
         """Write these commits, and how far that brings each topic. Lands whole or not at all.
@@ -114,7 +117,7 @@ class Applier:
             LogDamaged: they do not follow on what is here, or are not what their writer wrote.
         """
         if commits:
-            _Round(self._store, self._live, commits).write(places)
+            _Round(self._store, self._live, commits, self.bases).write(places)
 
     def apply_large(self, commit: CommitRecords, places: Callable[[], Mapping[str, Place]]) -> None:
         """Write one commit that is too large for a batch; `places` is asked once all is read.
@@ -124,11 +127,15 @@ class Applier:
         """
         store, end = self._store, commit.end
         drop_staged(store)
-        mark_staging(store, end.row.sequence, {t.table: t.version for t in end.tables})
+        there = [table for table in end.tables if table.table in commit.tables]
+        mark_staging(store, end.row.sequence, {t.table: t.version for t in there})
         catalog, events, created = _catalog_after(self._live.catalog, commit)
         made: list[VersionRow] = []
         rocks = store.batch()
         for table in end.tables:
+            if table.table not in commit.tables:
+                made.append(_without(self.bases, table, end))
+                continue
             before = created.get(table.table) or self._live.head(table.table)
             tally, span = self._stage(catalog, before, table, commit.tables[table.table])
             made.append(_checked(tally.row(end, table), table))
@@ -136,14 +143,16 @@ class Applier:
         sequenced = _sequenced(commit, catalog, list(created.values()))
         chain = put_commit(rocks, sequenced, events, made, self._live.chain)
         _check_chain(end, chain)
-        put_redo(rocks, end.row.sequence, {row.table: row.version for row in made})
+        kept = _installed(store, rocks, self.bases, catalog, commit, made)
+        staged = [row for row in made if row.table in commit.tables]
+        put_redo(rocks, end.row.sequence, {row.table: row.version for row in staged})
         put_places(rocks, places())
         store.write(rocks)
         # Where nothing survives a crash, current rows were written on the way.
-        for row in made if store.logged else ():
+        for row in staged if store.logged else ():
             redo(store, catalog, row.table, row.version)
         forget_redo(store, end.row.sequence)
-        self._live.advance(sequenced, made, chain)
+        self._live.advance(sequenced, kept, chain)
 
     def _stage(
         self, catalog: Catalog, before: VersionRow, table: TableEnd, pieces: Iterator[Piece]
@@ -218,6 +227,48 @@ def _checked(made: VersionRow, table: TableEnd) -> VersionRow:
     return made
 
 
+def _without(bases: Bases, table: TableEnd, end: End) -> VersionRow:
+    """A version whose events are gone: the horizon's own row, or what the commit's chain covers."""
+    anchor = bases.anchor(table.table)
+    if anchor is not None and anchor.version == table.version:
+        return _checked(anchor.anchor.row, table)
+    row = end.row
+    return VersionRow(
+        table.table,
+        table.version,
+        row.sequence,
+        row.time_us,
+        Counts(),
+        0,
+        0,
+        0,
+        table.digest,
+        table.autos,
+    )
+
+
+def _installed(
+    store: Store,
+    batch: WriteBatch,
+    bases: Bases,
+    catalog: Catalog,
+    commit: CommitRecords,
+    made: Sequence[VersionRow],
+) -> list[VersionRow]:
+    """Those of the versions made that a replica keeps; at a horizon its base is put in."""
+    kept: list[VersionRow] = []
+    for row in made:
+        if row.table in commit.tables:
+            kept.append(row)
+        elif bases.ends(row.table, row.version):
+            install(store, catalog.table(row.table), bases.topics[row.table])
+            batch.delete("versions", keys.version_key(row.table, 0))
+            kept.append(row)
+        else:
+            batch.delete("versions", keys.version_key(row.table, row.version))
+    return kept
+
+
 def _check_chain(end: End, chain: bytes) -> None:
     if chain != end.chain:
         raise LogDamaged(f"commit {end.row.sequence}", "its digest does not hold")
@@ -226,8 +277,10 @@ def _check_chain(end: End, chain: bytes) -> None:
 class _Round:
     """Commits on their way into one batch."""
 
-    def __init__(self, store: Store, live: LiveState, commits: Sequence[CommitRecords]) -> None:
-        self._store, self._live, self._commits = store, live, commits
+    def __init__(
+        self, store: Store, live: LiveState, commits: Sequence[CommitRecords], bases: Bases
+    ) -> None:
+        self._store, self._live, self._commits, self._bases = store, live, commits, bases
         self._batch = store.batch()
         self._heads: dict[int, VersionRow] = {}
         self._made: list[dict[int, VersionRow]] = [{} for _ in commits]
@@ -236,7 +289,13 @@ class _Round:
         live = self._live
         steps = self._definitions()
         last = steps[-1][0].catalog
-        tables = dict.fromkeys(t.table for c in self._commits for t in c.end.tables)
+        for commit, of in zip(self._commits, self._made, strict=True):
+            for end in commit.end.tables:
+                if end.table not in commit.tables:
+                    row = of[end.table] = _without(self._bases, end, commit.end)
+                    if self._bases.ends(end.table, end.version):
+                        self._heads[end.table] = row
+        tables = dict.fromkeys(table for c in self._commits for table in c.tables)
         for table in tables:
             self._put_table(last.table(table))
         chain, done = live.chain, list[tuple[Sequenced, list[VersionRow], bytes]]()
@@ -244,7 +303,8 @@ class _Round:
             made = [of[table.table] for table in commit.end.tables]
             chain = put_commit(self._batch, sequenced, events, made, chain)
             _check_chain(commit.end, chain)
-            done.append((sequenced, made, chain))
+            kept = _installed(self._store, self._batch, self._bases, last, commit, made)
+            done.append((sequenced, kept, chain))
         put_places(self._batch, places)
         self._store.write(self._batch)
         for sequenced, made, chain in done:
@@ -269,7 +329,7 @@ class _Round:
         parts: list[tuple[int, TableEnd, list[Piece]]] = []
         for number, commit in enumerate(self._commits):
             for end in commit.end.tables:
-                if end.table == table.id:
+                if end.table == table.id and table.id in commit.tables:
                     parts.append((number, end, list(commit.tables[table.id])))
         all_keys = [key for _, _, pieces in parts for piece in pieces for key in piece.keys]
         values = [value for _, _, pieces in parts for piece in pieces for value in piece.values]

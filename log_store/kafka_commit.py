@@ -381,6 +381,24 @@ class KafkaCommitter:
         with self._work:
             yield
 
+    @contextmanager
+    def alone(self) -> Generator[float]:
+        """As `paused`, for a transaction that is no commit; gives the deadline for it.
+
+        Raises:
+            StoreUnavailable: the cluster cannot be reached, or does not say what became of it.
+            Fenced: another writer has the prefix.
+        """
+        with self._work:
+            deadline = time.monotonic() + self._parts.timeout_s
+            self._ready(deadline)
+            try:
+                yield deadline
+            except Stopped as stopped:
+                self._lost = True
+                self._parts.writer.lose()
+                raise StoreUnavailable(f"the cluster did not take it: {stopped.text}") from stopped
+
     def close(self) -> None:
         """Finish what has queued up, then refuse. A second call does nothing."""
         with self._door:

@@ -5,12 +5,12 @@ topic in order until the commit is whole. What runs ahead waits in memory, a bou
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import LogDamaged, StoreUnavailable
-from headwater.log_store.kafka_end import HEADER, End, commit_id_in, read_header
+from headwater.log_store.kafka_end import HEADER, End, TableEnd, commit_id_in, read_header
 from headwater.log_store.kafka_held import Held, Records, by_topic
 from headwater.log_store.kafka_reader import TopicReader
 from headwater.log_store.kafka_records import Names, place_in
@@ -34,7 +34,10 @@ class Piece(NamedTuple):
 
 
 class CommitRecords(NamedTuple):
-    """A commit with what other topics hold of it. `tables` are iterated once, table by table."""
+    """A commit with what other topics hold of it. `tables` are iterated once, table by table.
+
+    A table whose history has been let go since is not among them, while it is in `end`.
+    """
 
     end: End
     catalog: list[bytes]
@@ -47,12 +50,18 @@ class CommitFeed:
     """Reads the commits of a prefix from the offsets given, for one thread.
 
     `stall_s`: how long nothing may come that must be there, before it is called unavailable.
+    `gone` says of which table's version there are no records any more: a commit comes without them.
     """
 
     def __init__(
-        self, reader: TopicReader, names: Names, offsets: Mapping[str, int], stall_s: float = 60.0
+        self,
+        reader: TopicReader,
+        names: Names,
+        offsets: Mapping[str, int],
+        stall_s: float = 60.0,
+        gone: Callable[[int, int], bool] = lambda _table, _version: False,
     ) -> None:
-        self._reader, self._names, self._stall_s = reader, names, stall_s
+        self._reader, self._names, self._stall_s, self._gone = reader, names, stall_s, gone
         self.offsets = dict(offsets)
         """The next record of each topic to hand on."""
         self._held: dict[str, Held] = {}
@@ -111,7 +120,7 @@ class CommitFeed:
                 self.offsets[self._names.transaction] = ends.take(1).next
                 continue
             end = self._end(ends)
-            records = sum(table.records for table in end.tables)
+            records = sum(table.records for table in self._there(end))
             if commits and total + records > ROUND:
                 break
             total += records
@@ -135,12 +144,16 @@ class CommitFeed:
     def _damaged(self, topic: str, offset: int, why: str) -> LogDamaged:
         return LogDamaged(f"topic {topic} at offset {offset}", why)
 
+    def _there(self, end: End) -> list[TableEnd]:
+        """The versions of a commit whose records are there."""
+        return [one for one in end.tables if not self._gone(one.table, one.version)]
+
     def _whole(self, end: End, *, large: bool) -> CommitRecords:
         sequence = end.row.sequence
         catalog = self._placed(self._names.catalog, sequence, end.row.ddl)
         audit = self._placed(self._names.audit, sequence, end.audit)
         tables: dict[int, Iterator[Piece]] = {}
-        for table in end.tables:
+        for table in self._there(end):
             pieces = self._pieces(table.topic, table.records)
             tables[table.table] = pieces if large else iter(list(pieces))
         return CommitRecords(end, catalog, audit, tables, large)

@@ -20,7 +20,6 @@ from uuid import uuid4
 
 from headwater.log_store.errors import (
     Fenced,
-    HistoryNotExpired,
     LogDamaged,
     LogError,
     StoreUnavailable,
@@ -53,6 +52,7 @@ from headwater.log_store.kafka_writer import largest_change
 from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replica
 from headwater.log_store.port import Batch
 from headwater.log_store.records import CommitRow, Committed
+from headwater.log_store.rocks_anchor import horizon_of
 from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_served import ServedStore
 from headwater.log_store.rocks_store import Store
@@ -489,10 +489,12 @@ class KafkaNode(ServedStore):
         return not self._replica.admin.topics([topic])
 
     def expire(self, table: int, version: int) -> int:
-        """Never: topics keep all there was; raises HistoryNotExpired."""
-        raise HistoryNotExpired(
-            f"table {table} keeps its history below v{version}: a store on Kafka lets none go"
-        )
+        """See `port.Log.expire`; on a node that is not the writer nothing goes."""
+        writing = self._writing
+        with self.view() as view, self._snapshots:
+            if writing is None:
+                return horizon_of(self._store, table)
+            return writing.expiry.expire(view, table, version)
 
     def verify_derived(self) -> list[str]:
         """Where indexes and current rows differ from what the replica's log says; commits wait.

@@ -27,6 +27,10 @@ _U64 = struct.Struct(">Q")
 _SPAN = struct.Struct(">QQ")
 
 
+# The family that spans stand in.
+SPANS: Final = "meta"
+
+
 class Place(NamedTuple):
     """The next offset of a topic to apply; `topic_id` is empty while it is not known."""
 
@@ -55,6 +59,11 @@ def put_places(batch: WriteBatch, places: Mapping[str, Place]) -> None:
     """Note how far topics are applied by what the batch holds."""
     for name, place in places.items():
         batch.put("meta", _TOPIC + name.encode(), _U64.pack(place.offset) + place.topic_id.encode())
+
+
+def span_key(table: int, version: int) -> bytes:
+    """The key under which a version's span stands."""
+    return _AT + version_key(table, version)
 
 
 def put_span(batch: WriteBatch, table: int, version: int, span: Span) -> None:

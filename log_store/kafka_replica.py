@@ -10,11 +10,13 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from headwater.log_store.catalog import TableObject
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import LogDamaged, StoreUnavailable
 from headwater.log_store.failpoints import failpoint
 from headwater.log_store.kafka_admin import Admin
 from headwater.log_store.kafka_apply import Applier
+from headwater.log_store.kafka_bases import Bases, read_bases
 from headwater.log_store.kafka_client import BrokerError, Cluster
 from headwater.log_store.kafka_feed import CommitFeed, CommitRecords
 from headwater.log_store.kafka_pending import PendingState
@@ -91,12 +93,21 @@ class Replica:
         if _at_end(self.offset(topic), end):
             return []
         with ExitStack() as held:
-            if not self._live.sequence and self._is_long():
+            bases = self._bases(deadline)
+            if bases.topics or (not self._live.sequence and self._is_long()):
                 held.enter_context(self._rebuilding())
             following = held.enter_context(closing(self.following()))
             while not following.reached(end):
                 following.step()
         return following.intents
+
+    def _bases(self, deadline: float) -> Bases:
+        """What stands in for history that was let go, of tables that the replica does not know."""
+        known = [one for one in self._live.catalog.all("table") if isinstance(one, TableObject)]
+        cluster, prefix = self._cluster, self._names.prefix
+        left = max(deadline - time.monotonic(), 1.0)
+        bases = self._applier.bases = read_bases(cluster, self.admin, prefix, known, left)
+        return bases
 
     def offset(self, topic: str) -> int:
         """The next record of a topic to apply."""
@@ -114,8 +125,10 @@ class Replica:
 
     def feed(self, reader: TopicReader, places: Mapping[str, Place]) -> CommitFeed:
         """The commits behind these places."""
+        bases = self._applier.bases
         offsets = {name: place.offset for name, place in places.items()}
-        return CommitFeed(reader, self._names, offsets, self._timeout_s)
+        offsets = {**bases.offsets, **offsets}
+        return CommitFeed(reader, self._names, offsets, self._timeout_s, bases.covers)
 
     def apply(
         self, commits: Sequence[CommitRecords], places: Callable[[], dict[str, Place]]

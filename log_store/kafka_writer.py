@@ -16,6 +16,7 @@ from typing import Final
 
 from headwater.log_store.encoding import EncodingNotKnown
 from headwater.log_store.errors import Fenced, LogDamaged, StoreUnavailable
+from headwater.log_store.failpoints import failpoint
 from headwater.log_store.kafka_client import BrokerError, Cluster
 from headwater.log_store.kafka_durability import judge_promise
 from headwater.log_store.kafka_outcome import Step, Verdict, judge
@@ -89,6 +90,11 @@ class PrefixWriter:
         self._prefix = PrefixRecord()
         self._limits = _Limits()
         self._epoch = 0
+
+    @property
+    def prefix(self) -> str:
+        """The prefix that is written."""
+        return self._names.prefix
 
     def open(self, passed: Sequence[Intent] = ()) -> None:
         """Take the prefix over; the replica is at its end afterwards.
@@ -280,6 +286,26 @@ class PrefixWriter:
     def epoch(self) -> int:
         """As which writer in turn this one writes; 0 before it does."""
         return self._epoch
+
+    def write_alone(
+        self, topic: str, records: Iterable[tuple[bytes, bytes | None]], deadline: float
+    ) -> None:
+        """Write records that are no commit to a topic without a place here, in one transaction.
+
+        Raises:
+            Stopped: the broker refuses, or does not say what became of it; `lose` what is left.
+        """
+        producer = self._ready()
+        producer.meet(topic, max(deadline - time.monotonic(), 1.0))
+        persist(Step.BEGIN, deadline, lambda _: producer.begin())
+        try:
+            for key, value in records:
+                producer.send(topic, key, value)
+        except BrokerError as error:
+            verdict = judge(error.fault, Step.PRODUCE, out_of_time=True)
+            raise Stopped(Step.PRODUCE, verdict, error.fault, error.text) from error
+        failpoint("kafka.base_unfinished")
+        persist(Step.COMMIT, deadline, producer.commit)
 
     def close(self) -> None:
         """Let the prefix go."""

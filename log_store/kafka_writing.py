@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from headwater.log_store.errors import FormatNotKnown, LogDamaged
-from headwater.log_store.kafka_client import Cluster
+from headwater.log_store.kafka_admin import Admin
+from headwater.log_store.kafka_bases import behind
+from headwater.log_store.kafka_client import BrokerError, Cluster
 from headwater.log_store.kafka_commit import KafkaCommitter, KafkaParts
+from headwater.log_store.kafka_expiry import KafkaExpiry
 from headwater.log_store.kafka_mirrors import MOST, Mirrors
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_places import META_REBUILDING
@@ -20,7 +23,7 @@ from headwater.log_store.kafka_writer import PrefixWriter, WriterOptions
 from headwater.log_store.memory import wall_clock_us
 from headwater.log_store.rocks_large import LargeCommits
 from headwater.log_store.rocks_recover import STORE, UNDO, Opened, open_store
-from headwater.log_store.rocks_store import StoreSettings
+from headwater.log_store.rocks_store import Store, StoreSettings
 
 _HEAD: Final = "HEAD"
 
@@ -106,6 +109,8 @@ class Writing:
             )
         )
 
+        self.expiry = KafkaExpiry(options.cluster, self.writer, opened.store, self.committer.alone)
+
     def close(self) -> None:
         """Finish what is being committed and let the prefix go. A second call does nothing."""
         self.committer.close()
@@ -114,7 +119,10 @@ class Writing:
 
 
 def open_replica(options: KafkaOptions) -> Opened:
-    """The replica's store; one that is damaged is made anew, since the topics have it all."""
+    """The replica's store; one that is of no use is made anew, since the topics have it all.
+
+    Of no use is one that is damaged, was not filled to its end, or lacks records that are gone.
+    """
     settings = StoreSettings(
         write_buffer=options.write_buffer,
         block_cache=options.block_cache,
@@ -122,10 +130,10 @@ def open_replica(options: KafkaOptions) -> Opened:
     )
     try:
         opened = open_store(options.path, settings, options.prefix)
-        if opened.store.get("meta", META_REBUILDING) is not None:
+        if why := _useless(opened.store, options):
             opened.store.close()
             opened.lock.release()
-            raise LogDamaged(str(options.path), "the replica was not filled to its end")
+            raise LogDamaged(str(options.path), why)
     except LogDamaged:
         for part in (STORE, UNDO):
             shutil.rmtree(options.path / part, ignore_errors=True)
@@ -139,3 +147,14 @@ def open_replica(options: KafkaOptions) -> Opened:
             "name another directory"
         )
     return opened
+
+
+def _useless(store: Store, options: KafkaOptions) -> str:
+    """Why a replica is to be filled anew; empty if it can go on."""
+    if store.get("meta", META_REBUILDING) is not None:
+        return "the replica was not filled to its end"
+    try:
+        topic = behind(Admin(options.cluster), store, options.prefix)
+    except BrokerError:
+        return ""  # whoever goes on says that the cluster cannot be reached
+    return f"topic {topic} begins behind what the replica holds of it" if topic else ""

@@ -57,3 +57,9 @@ def verify_base(source: Source, table: int) -> int:
     if digest.digest() != anchor.digest:
         raise LogDamaged(f"the base of table {table}", "its digest does not hold")
     return anchor.row.version
+
+
+def horizon_of(source: Source, table: int) -> int:
+    """The version that a table's kept history begins with. Raises LogDamaged."""
+    anchor = read_anchor(source, table)
+    return 0 if anchor is None else anchor.row.version

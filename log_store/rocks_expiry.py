@@ -32,18 +32,24 @@ from headwater.log_store.rocks_anchor import base_blocks, read_anchor, verify_ba
 from headwater.log_store.rocks_large import Pieces, changes_of, read_block
 from headwater.log_store.rocks_snapshots import drop_below
 from headwater.log_store.rocks_state import read_version
-from headwater.log_store.rocks_store import Store
+from headwater.log_store.rocks_store import Store, WriteBatch
 from headwater.log_store.rocks_verify import verify_commits, verify_versions
 
 
 class Expiry:
     """Lets history go in a store whose commits `paused` holds up for a moment.
 
-    One at a time: the caller sees to that.
+    `durable` is called while they wait, with the batch that publishes: where the store is not the
+    truth, it makes the base durable where that is. One at a time: the caller sees to that.
     """
 
-    def __init__(self, store: Store, paused: Callable[[], AbstractContextManager[None]]) -> None:
-        self._store, self._paused = store, paused
+    def __init__(
+        self,
+        store: Store,
+        paused: Callable[[], AbstractContextManager[None]],
+        durable: Callable[[TableObject, Anchor, WriteBatch], None] | None = None,
+    ) -> None:
+        self._store, self._paused, self._durable = store, paused, durable
 
     def expire(self, table: TableObject, version: int, upto: int) -> int:
         """Make a version, which is there, a table's horizon; returns the horizon.
@@ -64,7 +70,7 @@ class Expiry:
         made = self._write_base(table, anchor, row)
         failpoint("expire.staged")
         with self._paused():
-            self._publish(made, upto)
+            self._publish(table, made, upto)
         failpoint("expire.published")
         drop_below(self._store, table.id, version)
         return version
@@ -90,10 +96,12 @@ class Expiry:
         pieces.finish()
         return Anchor(row, len(base), digest.blocks, digest.digest())
 
-    def _publish(self, anchor: Anchor, upto: int) -> None:
+    def _publish(self, table: TableObject, anchor: Anchor, upto: int) -> None:
         """The anchor in place of what it stands for, in one batch."""
         row = anchor.row
         batch = self._store.batch()
+        if self._durable is not None:
+            self._durable(table, anchor, batch)
         batch.put("snap", keys.anchor_key(row.table), encode_anchor(anchor))
         batch.delete_range(
             "snap", keys.base_key(row.table, 0, 0), keys.base_key(row.table, row.version, 0)

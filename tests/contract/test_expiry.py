@@ -1,6 +1,5 @@
 """History that is let go: what stays, what is refused, and that all that stays still holds."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from support_producer import ORDERS, committing, create, current, insert, rows_o
 from headwater.consumers.positions import AtTime, AtVersion, Mark, horizon, version_of
 from headwater.log_store.catalog import TableObject
 from headwater.log_store.errors import OutsideHistory
-from headwater.log_store.memory import MemoryLog
 from headwater.log_store.port import Log, View
 from headwater.log_store.reader import read_window
 from headwater.log_store.rocks import RocksLog, RocksOptions
@@ -27,17 +25,6 @@ from headwater.schemas.tables import ColumnSpec
 from headwater.schemas.types import SqlType
 
 Rows = dict[int, tuple[object, ...]]
-
-
-@pytest.fixture(params=["memory", "rocks"])
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    """The adapters that can let history go."""
-    if request.param == "memory":
-        opened: Log = MemoryLog("shop", clock=Clock())
-    else:
-        opened = RocksLog(RocksOptions(path=tmp_path / "shop", name="shop", clock=Clock()))
-    yield opened
-    opened.close()
 
 
 def busy(log: Log, name: str = "orders") -> TableObject:

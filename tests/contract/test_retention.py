@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from checker import check_store
 from support_clock import Clock
+from support_rebuild import assert_rebuilt
 
 import headwater
 from headwater.consumers.errors import StreamStale
@@ -24,12 +25,12 @@ def clock() -> Clock:
     return Clock(step_us=1000)
 
 
-@pytest.fixture(params=["memory", "rocks"])
-def db(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Database]:
-    target = "memory:shop" if request.param == "memory" else tmp_path / "shop"
+@pytest.fixture
+def db(target: str | Path, clock: Clock) -> Iterator[Database]:
     with headwater.connect(target, clock=clock, actor="ann") as opened:
         yield opened
         check_store(opened.session.log)
+        assert_rebuilt(opened)
 
 
 def days(clock: Clock, table: Table, count: int) -> None:

@@ -24,8 +24,15 @@ KILLS = int(os.environ.get("HEADWATER_KAFKA_KILLS", "5"))
 SEED = int(os.environ.get("HEADWATER_SEED", "20261123"))
 # The first commits make the worker's tables: these points are passed only there.
 MAKING = {"kafka.intent", "kafka.topic_made"}
-# Passed only while an empty replica is filled: tests/integration/test_kafka_log.py.
-ELSEWHERE = {"kafka.rebuilding"}
+# Passed only while an empty replica is filled, and while history is let go:
+# tests/integration/test_kafka_log.py and test_kafka_expiry.py.
+ELSEWHERE = {
+    "kafka.rebuilding",
+    "kafka.base_unfinished",
+    "kafka.base_durable",
+    "kafka.before_delete",
+    "kafka.deleted",
+}
 POINTS = sorted(n for n in failpoints.NAMES if n.startswith("kafka.") and n not in ELSEWHERE)
 
 pytestmark = pytest.mark.crash
