@@ -3,6 +3,7 @@
 <prefix>.<schema>.<table>   key frame(key record), value frame(envelope); after each d a
                             tombstone of its key; a key change carries `__debezium.newkey` on
                             its d and tombstone, `__debezium.oldkey` on its c
+<topic>.base                compacted: rows as of the horizon, once history is let go (kafka_base)
 <prefix>.transaction        one END a commit (kafka_end)
 <prefix>.catalog            "sequence.ordinal" -> a catalog object as JSON, for each event;
                             "prefix" -> PrefixRecord, once; "intent" -> a topic about to be made

@@ -248,7 +248,7 @@ class Log(Protocol):
         Raises:
             OutsideHistory: the version is above the head. Nothing was changed.
             LogDamaged: what is to go does not hold. Nothing was changed.
-            HistoryNotExpired: this adapter keeps everything.
+            HistoryNotExpired: this table's history cannot go; the sentence says why.
         """
         ...
 

@@ -110,6 +110,11 @@ def stands(db: Database, name: str) -> tuple[int, str]:
     return found.offset, found.metadata
 
 
+def tool_lag(db: Database, name: str) -> int:
+    """The LAG that kafka-consumer-groups shows: the topic's end less the group's offset."""
+    return Admin(Cluster(brokers=brokers(db))).ends([topic(db)])[topic(db)] - stands(db, name)[0]
+
+
 def move(db: Database, name: str, offset: int) -> None:
     """What kafka-consumer-groups --reset-offsets does: an offset without metadata."""
     Admin(Cluster(brokers=brokers(db))).set_group_offset(name, Position(topic(db), offset, ""))
@@ -142,6 +147,7 @@ def test_a_plain_consumer_starts_exactly_at_its_base_and_goes_on_where_it_died(
     assert (row.watermark, row.inside, row.records) == (2, 3, 10)
     assert row.lag is not None and row.lag.versions == 1 and row.lag.changes == 10
     assert stream.has_data("g") and [one.version for one in stream.backlog("g")] == [3]
+    assert tool_lag(db, row.group) == 7 + 1
     second = plain(db, row.group)
     rest = take(second, 7)
     assert offsets(rest) == list(range(offsets(half)[-1] + 1, offsets(half)[-1] + 8))
@@ -151,6 +157,7 @@ def test_a_plain_consumer_starts_exactly_at_its_base_and_goes_on_where_it_died(
     look(db, clock)
     (row,) = stream.consumers()
     assert (row.watermark, row.inside) == (3, 0)
+    assert tool_lag(db, row.group) == 1  # the marker behind the last record
     assert not stream.has_data("g") and row.lag is not None and row.lag.changes == 0
     assert [(one.why, one.start, one.end) for one in stream.history("g")] == [
         ("register", None, 1),
