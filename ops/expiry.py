@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headwater.consumers.errors import ConsumersError
 from headwater.consumers.group_watch import GroupWatch, look_once
 from headwater.consumers.retention import expirable, forgets
 from headwater.log_store.errors import LogError
@@ -73,7 +74,7 @@ class GroupWatcher:
             began = time.monotonic()
             try:
                 self._watch.look()
-            except (LogError, ProducerError) as error:
+            except (LogError, ProducerError, ConsumersError, TimeoutError) as error:
                 _log.warning("groups were not looked at: %s", error)
             pause = max(self._every_s, 20 * (time.monotonic() - began))
 

@@ -23,6 +23,7 @@ from headwater.log_store.kafka_node import KafkaNode
 from headwater.log_store.kafka_records import Position
 from headwater.ops.api import Database
 from headwater.ops.api_streams import Stream
+from headwater.ops.cli_context import position_shown
 from headwater.producer.transaction import Transaction
 
 
@@ -148,6 +149,11 @@ def test_a_plain_consumer_starts_exactly_at_its_base_and_goes_on_where_it_died(
     assert row.lag is not None and row.lag.versions == 1 and row.lag.changes == 10
     assert stream.has_data("g") and [one.version for one in stream.backlog("g")] == [3]
     assert tool_lag(db, row.group) == 7 + 1
+    told = db.execute(
+        "SELECT KIND, WATERMARK, GROUP_ID, WITHIN_NEXT FROM INFORMATION_SCHEMA.STREAM_CONSUMERS"
+    )
+    assert told.fetchall() == [("GROUP", 2, row.group, "3/10")]
+    assert position_shown(row.watermark, row.shown_inside) == "2 + 3/10"
     second = plain(db, row.group)
     rest = take(second, 7)
     assert offsets(rest) == list(range(offsets(half)[-1] + 1, offsets(half)[-1] + 8))
