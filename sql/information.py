@@ -13,6 +13,7 @@ from headwater.consumers.backlog import StreamRow, listing, lowest_position, str
 from headwater.consumers.history import history
 from headwater.consumers.positions import horizon
 from headwater.consumers.registration import why_stale
+from headwater.consumers.retention import stale_after
 from headwater.consumers.windows import start_of
 from headwater.log_store.catalog import Capture, StreamObject, TableObject, ViewObject
 from headwater.log_store.records import Counts
@@ -289,6 +290,9 @@ def stream_fields(context: Context, stream: StreamObject) -> dict[str, object]:
         "BYTES": 0 if row is None else row.bytes,
         "STALE": bool(stale),
         "STALE_REASON": stale or None,
+        "STALE_AFTER": stamp(
+            None if row is None or stale else stale_after(context.tx.view, stream)
+        ),
         "SHOW_INITIAL_ROWS": stream.initial_rows,
         "RETENTION_TIME": days(stream.retention_s),
         "REWIND": stream.policy.value,

@@ -37,19 +37,26 @@ _NUMBER: Final = OutColumn("clause", SqlType.parse("INT"))
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a MERGE says of its target: the clauses, the columns they set, and the query."""
+    """What a MERGE says of its target: the clauses, the columns they set, and the queries.
+
+    One query is for what the source has, one for the target's rows that no source row matches.
+    """
 
     whens: tuple["_When", ...]
     used: tuple[int, ...]
-    query: exp.Query
+    queries: tuple[exp.Query, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _When:
-    """One WHEN: what it asks besides matching, and what it does: UPDATE, DELETE or INSERT."""
+    """One WHEN: what it asks besides matching, and what it does: UPDATE, DELETE or INSERT.
+
+    `by_source`: it is about target rows that no source row matches.
+    """
 
     verb: str
     matched: bool
+    by_source: bool
     condition: exp.Expr | None
     sets: Sets
 
@@ -62,11 +69,15 @@ def run(context: Context, statement: Merge) -> Result:
     """
     of = target_named(context.tx.catalog, context.state, name_in(statement.tree.this))
     plan = _PREPARED.get(statement, of)
-    windows = consumed(context, plan.query, [of])
+    # Each of the queries reads the whole source.
+    windows = consumed(context, plan.queries[0], [of])
     shape = [ROW_ID, _NUMBER, *shape_of(of, plan.used)]
-    found = run_query(context, plan.query, windows, shape=shape)
     # All of it is needed before anything is done: rows that leave make room for keys that come.
-    rows = pa.concat_tables([*checked(context, found.batches)] or [_none(shape)])
+    parts = [_none(shape)]
+    for query in plan.queries:
+        found = run_query(context, query, windows, shape=shape)
+        parts += checked(context, found.batches)
+    rows = pa.concat_tables(parts)
     fresh = ~known(rows, 0)
     matched, made = picked(rows, ~fresh), picked(rows, fresh)
     row_ids = np.sort(numbers(matched, 0))
@@ -81,9 +92,15 @@ def run(context: Context, statement: Merge) -> Result:
 def _plan(statement: Merge, of: TableObject) -> _Plan:
     tree = statement.tree
     target = target_reference(tree.this)
-    whens = tuple(_read(of, node, target.alias) for node in tree.args["whens"].expressions)
+    names = target.alias, str(tree.args["using"].alias_or_name)
+    whens = tuple(_read(of, node, names) for node in tree.args["whens"].expressions)
     used = tuple(sorted({at for when in whens for at in when.sets.given}))
-    return _Plan(whens, used, _query(tree, target, whens, used))
+    queries: list[exp.Query] = []
+    if any(not when.by_source for when in whens):
+        queries.append(_query(tree, target, whens, used))
+    if any(when.by_source for when in whens):
+        queries.append(_left_over(tree, target, whens, used))
+    return _Plan(whens, used, tuple(queries))
 
 
 _PREPARED: Final = Prepared(_plan)
@@ -97,39 +114,48 @@ def _none(shape: Sequence[OutColumn]) -> pa.Table:
 # The clauses.
 
 
-def _read(of: TableObject, node: exp.Expr, alias: str) -> _When:
+def _read(of: TableObject, node: exp.Expr, names: tuple[str, str]) -> _When:
+    """One clause; `names` are what the target and the source are called in it."""
+    alias, source = names
     if not isinstance(node, exp.When):
         raise unsupported("MERGE has WHEN MATCHED and WHEN NOT MATCHED clauses")
-    if node.args.get("source"):
-        raise unsupported(
-            "WHEN NOT MATCHED BY SOURCE is not there: DELETE or UPDATE those rows with a WHERE "
-            "NOT EXISTS in the same transaction"
-        )
+    by_source = bool(node.args.get("source"))
     then, matched = node.args["then"], bool(node.args.get("matched"))
     condition = node.args.get("condition")
     match then:
         case exp.Update():
-            verb, sets = "UPDATE", sets_of(of, _no_star(then.expressions), alias)
+            verb = "UPDATE"
+            starred = _starred(then.expressions)
+            sets = _by_name(of, source) if starred else sets_of(of, then.expressions, alias)
         case exp.Insert():
-            verb, sets = "INSERT", _inserted(of, then, alias)
+            verb = "INSERT"
+            starred = _starred(_listed(then.this))
+            sets = _by_name(of, source) if starred else _inserted(of, then, alias)
         case exp.Var() if str(then.this).upper() == "DELETE":
             verb, sets = "DELETE", Sets((), (), ())
         case _:
             raise unsupported(f"WHEN .. THEN {then.sql(dialect='snowflake')} is not there")
-    if matched != (verb != "INSERT"):
+    if (matched or by_source) != (verb != "INSERT"):
         said = "WHEN MATCHED updates or deletes" if matched else "WHEN NOT MATCHED inserts"
+        if by_source:
+            said = "WHEN NOT MATCHED BY SOURCE updates or deletes"
         raise ProgrammingError(f"{said}, it cannot {verb}", code="E_SQL_SYNTAX")
-    return _When(verb, matched, condition, sets)
+    return _When(verb, matched, by_source, condition, sets)
 
 
-def _no_star(nodes: Sequence[exp.Expr]) -> Sequence[exp.Expr]:
-    if any(isinstance(node, exp.Star) for node in nodes):
-        raise unsupported("ALL BY NAME is not there: list the columns")
-    return nodes
+def _starred(nodes: Sequence[exp.Expr]) -> bool:
+    """Whether a clause says ALL BY NAME, which the parser turns into a star."""
+    return any(isinstance(node, exp.Star) for node in nodes)
+
+
+def _by_name(of: TableObject, source: str) -> Sets:
+    """Every column of the target from the one of its name in the source."""
+    named = [exp.column(exp.to_identifier(name), table=source) for name in of.schema.names]
+    return Sets(tuple(range(len(named))), tuple(named), ())
 
 
 def _inserted(of: TableObject, node: exp.Insert, alias: str) -> Sets:
-    names = None if node.this is None else _no_star(_listed(node.this))
+    names = None if node.this is None else _listed(node.this)
     columns = None
     if names is not None:
         columns = [
@@ -165,21 +191,53 @@ def _query(
 ) -> exp.Query:
     """SELECT row id, clause, a value for each used column FROM source LEFT JOIN target."""
     row_id = row_id_of(target)
-    tests = [_test(when, row_id) for when in whens]
+    tests = [None if when.by_source else _test(when, row_id) for when in whens]
+    kind = "inner"
+    if any(not (when.matched or when.by_source) for when in whens):
+        kind = "left"
+    inner = exp.select(*_columns(whens, tests, used, row_id)).from_(tree.args["using"].copy())
+    inner = inner.join(target.copy(), on=tree.args["on"].copy(), join_type=kind)
+    return _whole(tree, inner)
+
+
+def _left_over(
+    tree: exp.Merge, target: exp.Table, whens: Sequence[_When], used: Sequence[int]
+) -> exp.Query:
+    """The same of the target's rows that no source row matches."""
+    tests = [_condition(when) if when.by_source else None for when in whens]
+    met = exp.select("1").from_(tree.args["using"].copy()).where(tree.args["on"].copy())
+    inner = exp.select(*_columns(whens, tests, used, row_id_of(target))).from_(target.copy())
+    return _whole(tree, inner.where(exp.Not(this=exp.Exists(this=met))))
+
+
+def _columns(
+    whens: Sequence[_When],
+    tests: Sequence[exp.Expr | None],
+    used: Sequence[int],
+    row_id: exp.Column,
+) -> list[exp.Expr]:
+    """Row id, the number of the first clause that a row triggers, a value for each used column."""
     clause = exp.Case()
     for number, test in enumerate(tests):
-        clause = clause.when(test.copy(), exp.Literal.number(number))
+        if test is not None:
+            clause = clause.when(test.copy(), exp.Literal.number(number))
     columns: list[exp.Expr] = [exp.alias_(row_id.copy(), "__HW_ROW"), exp.alias_(clause, _CLAUSE)]
     for at in used:
         columns.append(exp.alias_(_value(whens, tests, at), f"__HW_SET_{at}"))
-    kind = "left" if any(not when.matched for when in whens) else "inner"
-    inner = exp.select(*columns).from_(tree.args["using"].copy())
-    inner = inner.join(target, on=tree.args["on"].copy(), join_type=kind)
+    return columns
+
+
+def _whole(tree: exp.Merge, inner: exp.Select) -> exp.Query:
+    """The rows that trigger a clause, with the statement's CTEs."""
     outer = exp.select("*").from_(inner.subquery("__HW_MERGE"))
     query = outer.where(exp.column(_CLAUSE).is_(exp.null()).not_())
     if tree.args.get("with_") is not None:
         query.set("with_", tree.args["with_"].copy())
     return query
+
+
+def _condition(when: _When) -> exp.Expr:
+    return exp.true() if when.condition is None else exp.paren(when.condition.copy())
 
 
 def _test(when: _When, row_id: exp.Column) -> exp.Expr:
@@ -191,10 +249,12 @@ def _test(when: _When, row_id: exp.Column) -> exp.Expr:
     return exp.and_(there, exp.paren(when.condition.copy()))
 
 
-def _value(whens: Sequence[_When], tests: Sequence[exp.Expr], at: int) -> exp.Expr:
+def _value(whens: Sequence[_When], tests: Sequence[exp.Expr | None], at: int) -> exp.Expr:
     """What a column becomes, by the first clause that a row triggers."""
     made = exp.Case()
     for when, test in zip(whens, tests, strict=True):
+        if test is None:
+            continue
         value: exp.Expr = exp.null()
         if at in when.sets.given:
             value = when.sets.values[when.sets.given.index(at)].copy()

@@ -265,11 +265,37 @@ def test_merge_may_give_a_deleted_rows_key_to_an_inserted_one(news: Sql) -> None
     assert orders(news)[0] == (1, "again", Decimal("90.00"))
 
 
-def test_merge_refuses_what_it_does_not_know_by_name(news: Sql) -> None:
-    error = news.refused(
-        "MERGE INTO orders USING news ON orders.id = news.id WHEN NOT MATCHED BY SOURCE THEN DELETE"
+def test_merge_by_source_is_about_rows_that_the_source_lacks(news: Sql) -> None:
+    text = (
+        "MERGE INTO orders o USING (SELECT * FROM news WHERE id <> 1) n ON o.id = n.id "
+        "WHEN MATCHED THEN UPDATE SET amount = n.amount "
+        "WHEN NOT MATCHED BY SOURCE AND o.id = 1 THEN UPDATE SET customer = 'gone' "
+        "WHEN NOT MATCHED BY SOURCE THEN DELETE"
     )
-    assert "BY SOURCE" in str(error)
+    kept = {key for (key,) in news.rows("SELECT id FROM news")} | {1}
+    before = {row[0] for row in orders(news)}
+    news.run(text)
+    assert {row[0] for row in orders(news)} == before & kept
+    assert orders(news)[0][:2] == (1, "gone")
+    error = news.refused(
+        "MERGE INTO orders USING news ON orders.id = news.id "
+        "WHEN NOT MATCHED BY SOURCE THEN INSERT VALUES (1, 'x', 1)"
+    )
+    assert error.code == "E_SQL_SYNTAX"
+
+
+def test_merge_all_by_name_takes_columns_by_their_names(news: Sql) -> None:
+    news.run("CREATE TABLE other (amount NUMBER(10,2), id INT, customer VARCHAR(10))")
+    news.run("INSERT INTO other VALUES (7, 1, 'one'), (8, 77, 'new')")
+    text = (
+        "MERGE INTO orders USING other ON orders.id = other.id "
+        "WHEN MATCHED THEN UPDATE ALL BY NAME WHEN NOT MATCHED THEN INSERT ALL BY NAME"
+    )
+    assert news.rows(text) == [(1, 1)]
+    assert orders(news)[0] == (1, "one", Decimal("7.00"))
+    assert orders(news)[-1] == (77, "new", Decimal("8.00"))
+    news.run("ALTER TABLE other DROP COLUMN customer")
+    assert "customer" in str(news.refused(text)).lower()
 
 
 # CREATE TABLE AS.

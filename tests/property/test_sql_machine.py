@@ -73,6 +73,18 @@ MERGES: Final = {
         "WHEN MATCHED AND src.v > 1 THEN UPDATE SET v = src.v",
         (When("MATCHED", "DELETE", _null), When("MATCHED", "UPDATE", _above_one)),
     ),
+    "mirror": Merging(
+        "WHEN MATCHED THEN UPDATE SET v = src.v "
+        "WHEN NOT MATCHED BY TARGET THEN INSERT (id, v) VALUES (src.id, src.v) "
+        "WHEN NOT MATCHED BY SOURCE AND k.v > 1 THEN DELETE "
+        "WHEN NOT MATCHED BY SOURCE THEN UPDATE SET v = -1",
+        (
+            When("MATCHED", "UPDATE"),
+            When("NOT MATCHED", "INSERT"),
+            When("BY SOURCE", "DELETE", _above_one),
+            When("BY SOURCE", "UPDATE"),
+        ),
+    ),
 }
 # How a table follows a stream; needs its METADATA$ columns.
 SYNC: Final = Merging(

@@ -249,3 +249,15 @@ def test_a_store_opened_for_reading_answers_all_of_it(tmp_path: object) -> None:
         assert reading.column("DESCRIBE TABLE t", "name") == ["a"]
         assert reading.value("SELECT SYSTEM$STREAM_HAS_DATA('s')") is False
         assert reading.error("CREATE TABLE u (a INT)").code == "E_READ_ONLY"
+
+
+def test_a_stream_is_stale_some_time_after_what_nobody_consumed(sql: Sql) -> None:
+    asked = (
+        "SELECT STALE_AFTER AS after FROM INFORMATION_SCHEMA.STREAMS WHERE STREAM_NAME = 'all_s'"
+    )
+    assert sql.column(asked, "after") == [None], "its table keeps all"
+    sql.result("ALTER TABLE orders SET DATA_RETENTION_TIME_IN_DAYS = 1")
+    days = f"SELECT DATEDIFF(day, CURRENT_TIMESTAMP(), after) AS days FROM ({asked})"
+    assert sql.column(days, "days") == [15], "a day, and 14 more for who is behind"
+    shown = {row["name"]: row["stale_after"] for row in sql.dicts("SHOW STREAMS")}
+    assert [shown["all_s"]] == sql.column(asked, "after")
