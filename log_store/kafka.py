@@ -3,8 +3,9 @@
 Reading order: kafka_end and kafka_records (what stands on the topics), kafka_outcome (what errors
 mean), kafka_client, kafka_producer, kafka_reader, kafka_groups and kafka_admin (the driver),
 kafka_places (how far a replica is), kafka_feed and kafka_apply (from topics to the replica),
-kafka_topics and kafka_writer (taking a prefix over), kafka_transaction, kafka_pending and
-kafka_commit (from batches to topics), kafka_mirrors (groups), kafka_writing (all of these at once).
+kafka_topics and kafka_writer (taking a prefix over), kafka_transaction, kafka_pending,
+kafka_group and kafka_commit (from batches to topics), kafka_mirrors (groups), kafka_writing (all of
+these at once).
 Many nodes beside each other: kafka_node.
 """
 

@@ -72,7 +72,7 @@ class WriterOptions:
 
 
 class PrefixWriter:
-    """Writes one prefix, for one thread at a time; see `kafka_commit.Writer`."""
+    """Writes one prefix, for one thread at a time; see `kafka_group.Writer`."""
 
     def __init__(
         self,
@@ -211,18 +211,18 @@ class PrefixWriter:
     # What the committer asks for
 
     def transaction(self) -> OpenTransaction:
-        """See `kafka_commit.Writer.transaction`."""
+        """See `kafka_group.Writer.transaction`."""
         most = self._limits.message_bytes - _RECORD_OVERHEAD
         return OpenTransaction(self._ready(), self._store, self._names, self._prefix, most)
 
     def lose(self) -> None:
-        """See `kafka_commit.Writer.lose`."""
+        """See `kafka_group.Writer.lose`."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.destroy()
 
     def recover(self, deadline: float) -> None:
-        """See `kafka_commit.Writer.recover`."""
+        """See `kafka_group.Writer.recover`."""
         self.lose()
         self._live.reload()
         while True:
@@ -270,16 +270,16 @@ class PrefixWriter:
         return found
 
     def read_on(self, deadline: float) -> None:
-        """See `kafka_commit.Writer.read_on`."""
+        """See `kafka_group.Writer.read_on`."""
         self._replica.catch_up(deadline)
 
     def log_intents(self, intents: Iterable[Intent], deadline: float) -> None:
-        """See `kafka_commit.Writer.log_intents`."""
+        """See `kafka_group.Writer.log_intents`."""
         catalog = self._names.catalog
         self._alone([(catalog, INTENT_KEY, intent_record(one)) for one in intents], deadline)
 
     def say(self, topic: str, records: Iterable[tuple[bytes, bytes]], deadline: float) -> None:
-        """See `kafka_commit.Writer.say`."""
+        """See `kafka_group.Writer.say`."""
         self._transact([(topic, key, value) for key, value in records], deadline)
 
     @property

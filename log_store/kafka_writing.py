@@ -13,8 +13,9 @@ from headwater.log_store.errors import FormatNotKnown, LogDamaged
 from headwater.log_store.kafka_admin import Admin
 from headwater.log_store.kafka_bases import behind
 from headwater.log_store.kafka_client import BrokerError, Cluster
-from headwater.log_store.kafka_commit import KafkaCommitter, KafkaParts
+from headwater.log_store.kafka_commit import KafkaCommitter
 from headwater.log_store.kafka_expiry import KafkaExpiry
+from headwater.log_store.kafka_group import KafkaParts
 from headwater.log_store.kafka_mirrors import MOST, Mirrors
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_places import META_REBUILDING
