@@ -98,9 +98,9 @@ def _of_values(
 ) -> tuple[exp.Query, list[int]]:
     """Rows of expressions as a query: a UNION ALL of rows, less the columns that are DEFAULT."""
     rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in values.expressions]
-    for row in rows:
+    for number, row in enumerate(rows):
         if len(row) != len(positions):
-            raise wrong_count(of, positions, len(row))
+            raise wrong_count(of, positions, len(row), number)
     defaults = [[isinstance(cell(node), Default) for node in row] for row in rows]
     left_out = [at for at in range(len(positions)) if any(row[at] for row in defaults)]
     if any(not row[at] for row in defaults for at in left_out):
@@ -116,13 +116,15 @@ def _of_values(
     return query, [positions[at] for at in kept]
 
 
-def wrong_count(of: TableObject, positions: Sequence[int], given: int) -> ProgrammingError:
+def wrong_count(
+    of: TableObject, positions: Sequence[int], given: int, row: int = 0
+) -> ProgrammingError:
     """The error that a query gives another number of columns than the target takes."""
     names = ", ".join(of.schema.columns[at].name for at in positions)
     return ProgrammingError(
         f"the query gives {given} columns for {len(positions)} of table {of.name} ({names})",
         code="E_COLUMN_COUNT",
-        fields={"table": of.name, "given": given, "wanted": len(positions)},
+        fields={"table": of.name, "given": given, "wanted": len(positions), "row": row},
     )
 
 

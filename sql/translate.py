@@ -39,7 +39,7 @@ from headwater.sql.errors import (
     ProgrammingError,
 )
 from headwater.sql.parse import place_of
-from headwater.sql.statements import Insert, Statement
+from headwater.sql.statements import Insert, Merge, Statement
 from headwater.sql.tokens import Piece, place_in
 
 _Kind = type[Error]
@@ -98,12 +98,15 @@ def translated(error: Exception, statement: Statement | None) -> Error:
 
 
 def _of_insert(error: Error, statement: Statement) -> Place | None:
-    """Where an INSERT has the values or the column that an error is about."""
+    """Where an INSERT, or that of a MERGE, has the values or column that an error is about."""
+    if isinstance(statement, Merge) and error.code == "E_COLUMN_COUNT":
+        clause = statement.tree.args["whens"].find(exp.Insert)
+        return None if clause is None else place_of(clause.expression, statement)
     if not isinstance(statement, Insert) or error.place is not None:
         return None
     into: exp.Expr = statement.tree.this
     if error.code == "E_COLUMN_COUNT":
-        return place_of(statement.tree.expression, statement)
+        return place_of(_row_of(statement.tree.expression, error), statement)
     if error.code == "E_SQL_COLUMN_TWICE" and isinstance(into, exp.Schema):
         seen: set[str] = set()
         for column in into.expressions:
@@ -111,6 +114,13 @@ def _of_insert(error: Error, statement: Statement) -> Place | None:
                 return place_of(column, statement)
             seen.add(column.name.lower())
     return None
+
+
+def _row_of(source: exp.Expr, error: Error) -> exp.Expr:
+    """Of the rows of VALUES the one that an error is about; else the query."""
+    row = error.fields.get("row")
+    rows: list[exp.Expr] = source.expressions if isinstance(source, exp.Values) else []
+    return rows[row] if isinstance(row, int) and row < len(rows) else source
 
 
 @contextmanager

@@ -239,6 +239,7 @@ def wrong_length(
     return ProgrammingError(
         f"{where} has {given} values for {len(positions)} columns of table {of.name} ({names})",
         code="E_COLUMN_COUNT",
+        fields={"row": row or 0},
     )
 
 

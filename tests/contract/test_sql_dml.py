@@ -298,6 +298,22 @@ def test_merge_all_by_name_takes_columns_by_their_names(news: Sql) -> None:
     assert "customer" in str(news.refused(text)).lower()
 
 
+def test_a_wrong_number_of_values_is_shown_at_its_own_row(news: Sql) -> None:
+    rows = "INSERT INTO news (id, amount) VALUES (1, 2),"
+    for text, column in (
+        (f"{rows} (3)", len(rows) + 3),
+        (f"{rows} (ABS(3))", len(rows) + 3),
+        (
+            "MERGE INTO news USING orders o ON FALSE WHEN NOT MATCHED THEN INSERT (id) VALUES (1, 2)",
+            83,
+        ),
+    ):
+        error = news.refused(text)
+        assert error.code == "E_COLUMN_COUNT"
+        assert error.place is not None
+        assert error.place.column == column, text
+
+
 # CREATE TABLE AS.
 
 
