@@ -146,6 +146,7 @@ class Bulletin:
 
     def _read_on(self) -> TopicReader:
         """A reader of what was not heard yet."""
+        self._let_go()
         reader = TopicReader(self._cluster, f"{self._names.prefix}.nodes", _FETCH_MS)
         reader.add([(self._names.nodes, self._next)])
         self._reader = reader

@@ -11,11 +11,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from uuid import uuid4
 
 from headwater.log_store.errors import (
@@ -26,6 +26,7 @@ from headwater.log_store.errors import (
 )
 from headwater.log_store.groups import Groups
 from headwater.log_store.kafka_bulletin import Bulletin
+from headwater.log_store.kafka_client import BrokerError
 from headwater.log_store.kafka_feed import CommitRecords
 from headwater.log_store.kafka_follower import Follower
 from headwater.log_store.kafka_forward import Forward, Rerouted
@@ -41,7 +42,8 @@ from headwater.log_store.kafka_mirrors import Mirrors
 from headwater.log_store.kafka_nodes import Announcement, NodeInfo
 from headwater.log_store.kafka_offsets import KafkaGroups
 from headwater.log_store.kafka_pending import PendingState
-from headwater.log_store.kafka_records import Names
+from headwater.log_store.kafka_reader import PASSING
+from headwater.log_store.kafka_records import Intent, Names
 from headwater.log_store.kafka_replica import Replica
 from headwater.log_store.kafka_requests import NUMBERS, OBJECTS, ROWS, ReserveRequest
 from headwater.log_store.kafka_role import Act, Event, Role, Standing, decide
@@ -57,6 +59,8 @@ from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_served import ServedStore
 from headwater.log_store.rocks_store import Store
 
+T = TypeVar("T")
+_PAUSE_S: Final = 0.2
 _META_NODE: Final = b"node"
 _CLOSED: Final = "the store is closed: connect again"
 _log = logging.getLogger("headwater")
@@ -111,8 +115,9 @@ class KafkaNode(ServedStore):
             self._replica = Replica(
                 kafka.cluster, self._names, opened.store, self._live, kafka.timeout_s
             )
-            self._replica.meet(kafka.path, create=kafka.create)
-            self._replica.topics.open_passing()
+            deadline = time.monotonic() + kafka.timeout_s
+            _patiently(deadline, lambda: self._replica.meet(kafka.path, create=kafka.create))
+            _patiently(deadline, self._replica.topics.open_passing)
             super().__init__(kafka.path, opened, self._live, synced=False)
         except BaseException:
             opened.store.close()
@@ -154,7 +159,7 @@ class KafkaNode(ServedStore):
     def _open(self) -> None:
         kafka, wanted = self._options.kafka, self._options.role
         deadline = time.monotonic() + kafka.timeout_s
-        self._bulletin.open(kafka.clock(), kafka.timeout_s)
+        _patiently(deadline, lambda: self._bulletin.open(kafka.clock(), kafka.timeout_s))
         if wanted != "replica" and self._bulletin.alone():
             self._handle(Event.ALONE, strict=True)
         else:
@@ -259,14 +264,14 @@ class KafkaNode(ServedStore):
 
     def _take(self, *, strict: bool) -> None:
         follower, self._follower = self._follower, None
-        passed = []
+        passed: list[Intent] = []
         if follower is not None:
             follower.stop()
             passed = follower.intents
         try:
-            self._live.reload()
-            writing = Writing(self._options.kafka, self._opened, self._live, self._publish, passed)
-            self._requests = self._replica.admin.ends([self._names.requests])[self._names.requests]
+            writing = _patiently(
+                time.monotonic() + self._options.kafka.timeout_s, lambda: self._take_over(passed)
+            )
         except LogError as error:
             if strict:
                 raise
@@ -280,6 +285,16 @@ class KafkaNode(ServedStore):
         self._forget_ids(stale=not strict)
         self._writing = writing
         self._handle(Event.TOOK)
+
+    def _take_over(self, passed: Sequence[Intent]) -> Writing:
+        self._live.reload()
+        writing = Writing(self._options.kafka, self._opened, self._live, self._publish, passed)
+        try:
+            self._requests = self._replica.admin.ends([self._names.requests])[self._names.requests]
+        except BaseException:
+            writing.close()
+            raise
+        return writing
 
     def _serve(self) -> None:
         writing = self._writing
@@ -543,6 +558,23 @@ class KafkaNode(ServedStore):
         self._voice.close()
         self._groups.close()
         self._close()
+
+
+def _patiently(deadline: float, do: Callable[[], T]) -> T:
+    """Do it, again while brokers come and go.
+
+    Raises:
+        StoreUnavailable: they had not come by then.
+    """
+    while True:
+        try:
+            return do()
+        except BrokerError as error:
+            if not (error.fault.retriable or error.fault.code in PASSING):
+                raise
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(f"the cluster cannot be reached: {error}") from error
+        time.sleep(_PAUSE_S)
 
 
 def _node_id(store: Store) -> str:
