@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 2
 
-.PHONY: help demo test test-kafka smoke-kafka check format bench long sabotage build lock clean
+.PHONY: help demo demo-kafka test test-kafka smoke-kafka test-docker check format bench long sabotage build lock clean
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -28,8 +28,11 @@ $(READY): requirements/build.txt requirements/dev.txt pyproject.toml
 demo: $(READY) ## A year of New York's departures, replayed, killed, resumed, rewound.
 	$(BIN)/python -m examples.flights
 
+demo-kafka: $(READY) ## The same on a real Kafka (Docker if it runs, else jars), read by a stock consumer.
+	$(BIN)/python -m examples.flights --kafka here
+
 test: $(READY) ## All tests that need no broker; within ten minutes on two cores.
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not broker"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not broker and not docker"
 
 # A Kafka of its own for each worker: from jars where Java 17 and Maven are, else by Docker; without
 # one they fail, unless HEADWATER_REQUIRE_KAFKA is set to nothing.
@@ -41,6 +44,10 @@ test-kafka: $(READY) ## All tests on a real Kafka: contracts, scenarios, histori
 smoke-kafka: $(READY) ## The log's contract, scenarios, random histories, the adapter's own tests on a real Kafka.
 	$(KAFKA_TESTS) tests/contract/test_log.py tests/contract/test_adopting.py \
 		tests/integration tests/sql/test_scenarios.py tests/property/test_machine_kafka.py
+
+# Without a Docker daemon it brings one: Debian's packages, as root; images are built from the jars.
+test-docker: $(READY) ## Containers and docker-compose.yml on a real Docker daemon.
+	tests/docker.sh tests/integration/test_kafka_container.py tests/integration/test_compose.py
 
 check: $(READY) ## Format, lint, types by two checkers, import directions.
 	$(BIN)/ruff format --check .

@@ -78,8 +78,10 @@ class KafkaContainer:
             self.stop()
             raise NoDocker(f"Docker cannot run {self.image}: {error}") from error
         try:
-            self._go(container)
-            self._wait(container)
+            # Asked once: a container that has ended no longer tells its port.
+            bootstrap = self.bootstrap()
+            self._go(container, bootstrap)
+            self._wait(container, bootstrap)
         except BaseException:
             self.stop()
             raise
@@ -107,11 +109,11 @@ class KafkaContainer:
         assert self._container is not None, "start it first"
         self._container.get_wrapped_container().unpause()
 
-    def _go(self, container: DockerContainer) -> None:
+    def _go(self, container: DockerContainer, bootstrap: str) -> None:
         """Lay down the script that the container waits for."""
         inner = f"$(hostname -i | cut -d' ' -f1):{_INNER}"
         script = (
-            f"export KAFKA_ADVERTISED_LISTENERS=OUT://{self.bootstrap()},IN://{inner}\n"
+            f"export KAFKA_ADVERTISED_LISTENERS=OUT://{bootstrap},IN://{inner}\n"
             "exec /etc/kafka/docker/run\n"
         ).encode()
         packed = io.BytesIO()
@@ -124,8 +126,8 @@ class KafkaContainer:
             os.path.dirname(_SCRIPT), packed.getvalue()
         )
 
-    def _wait(self, container: DockerContainer) -> None:
-        bootstrap, end = self.bootstrap(), time.monotonic() + _READY_S
+    def _wait(self, container: DockerContainer, bootstrap: str) -> None:
+        end = time.monotonic() + _READY_S
         admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         while True:
             try:

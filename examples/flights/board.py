@@ -1,5 +1,7 @@
 """The airports' board in the store: its tables, its stream, and one refresh as one commit."""
 
+import json
+from pathlib import Path
 from typing import Final
 
 import headwater
@@ -68,6 +70,13 @@ def create(db: headwater.Database) -> None:
     db.create_table(DELAYS, _DELAYS_COLUMNS, key="carrier", if_not_exists=True)
     db.create_table(LOG, _LOG_COLUMNS, if_not_exists=True)
     db.create_stream(STREAM, on=FLIGHTS, if_not_exists=True)
+
+
+def write_schemas(db: headwater.Database, file: Path) -> None:
+    """What a reader of the board's topic needs, a schema a line, as `headwater table avro` prints it."""
+    found = db.table(FLIGHTS).event_schemas()
+    lines = (json.dumps({"id": one.id, "schema": one.text}) for one in found)
+    file.write_text("".join(f"{line}\n" for line in lines))
 
 
 def refresh(db: headwater.Database, timeline: Timeline, commit: int) -> None:

@@ -77,6 +77,21 @@ def moment(at_us: int) -> datetime:
     return datetime.fromtimestamp(at_us // 1_000_000, UTC)
 
 
+def counted(db: headwater.Database) -> dict[str, int]:
+    """What the board's history and its rows come to, by the names that a reader of the topic uses."""
+    versions = db.table(FLIGHTS).history()
+    deletes = sum(one.deletes for one in versions)
+    return {
+        "inserts": sum(one.inserts for one in versions),
+        "updates": sum(one.updates for one in versions),
+        "deletes": deletes,
+        # Each delete is followed by one, for topics that are compacted.
+        "tombstones": deletes,
+        "rows at the end": db.table(FLIGHTS).count(),
+        "late minutes": late_minutes_on_board(db),
+    }
+
+
 def late_minutes_reported(db: headwater.Database) -> int:
     """All late minutes in the totals that the delay counter keeps."""
     return sum(cast(int, row["late_minutes"]) for row in db.table(DELAYS).rows())

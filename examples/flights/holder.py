@@ -28,10 +28,16 @@ SENT_AGAIN: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What to replay, and where. `source` is None for the package's own file."""
+    """What to replay, and where. `source` is None for the package's own file.
+
+    With `brokers` the store is the prefix there and `directory` holds its replica.
+    """
 
     directory: Path
     outbox: Path
+    schemas: Path
+    brokers: str
+    prefix: str
     source: Path | None
     minutes: int
     faulty_from_us: int
@@ -39,6 +45,19 @@ class Job:
     def text(self) -> str:
         """The job as the process takes it."""
         return json.dumps(asdict(self), default=str)
+
+    @property
+    def target(self) -> str:
+        """What `connect` is given."""
+        if not self.brokers:
+            return str(self.directory)
+        return f"kafka://{self.brokers}/{self.prefix}?dir={self.directory}"
+
+    def open(self, clock: board.BoardClock) -> headwater.Database:
+        """The store, whose clock stands where the board stands."""
+        # One broker will do for a demo: it need not be said that its disk is all there is.
+        durability = "os" if self.brokers else None
+        return headwater.connect(self.target, clock=clock, durability=durability)
 
     @staticmethod
     def read(text: str) -> "Job":
@@ -48,6 +67,9 @@ class Job:
         return Job(
             directory=Path(given["directory"]),
             outbox=Path(given["outbox"]),
+            schemas=Path(given["schemas"]),
+            brokers=given["brokers"],
+            prefix=given["prefix"],
             source=None if source is None else Path(source),
             minutes=given["minutes"],
             faulty_from_us=given["faulty_from_us"],
@@ -64,6 +86,7 @@ class Holder:
     def run(self, clock: board.BoardClock) -> None:
         """Replay from where the store stands to the end."""
         board.create(self._db)
+        board.write_schemas(self._db, self._job.schemas)
         made = board.commits_made(self._db)
         say("ready", version=made, commits=len(self._story))
         again = range(max(made - SENT_AGAIN, 0), made)
@@ -100,7 +123,7 @@ def run(job: Job) -> None:
     story = timeline.build(flights, raw.time_zones(), minutes=job.minutes)
     clock = board.BoardClock(int(story.times_us[0]) - timeline.MINUTE_US)
     consumers.mend_outbox(job.outbox)
-    with headwater.connect(job.directory, clock=clock) as db:
+    with job.open(clock) as db:
         Holder(db, job, story).run(clock)
 
 

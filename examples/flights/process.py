@@ -52,9 +52,13 @@ class Holder:
         """kill -9: it gets no chance to finish anything."""
         self._process.kill()
 
+    def end(self) -> None:
+        """Be sure that it is gone; a second call does nothing."""
+        self._process.kill()
+        self._process.communicate()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self.end()

@@ -7,11 +7,11 @@ the seconds are the wall clock's.
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import headwater
 from examples.flights import checks, consumers, figures, oracle, raw
@@ -20,6 +20,7 @@ from examples.flights.consumers import NOTICES, Release
 from examples.flights.holder import Job
 from examples.flights.printer import Bar, Printer
 from examples.flights.process import Holder, Said
+from examples.flights.stock import Stock
 from examples.flights.timeline import local_time
 
 _READERS = (DELAYS, LOG, NOTICES)
@@ -31,6 +32,8 @@ class Plot:
 
     source: Path | None
     directory: Path
+    brokers: str
+    prefix: str
     minutes: int
     kill_after: float
     faulty_from_us: int
@@ -42,6 +45,9 @@ class Plot:
         return Job(
             directory=self.directory / "board",
             outbox=self.directory / "notices.jsonl",
+            schemas=self.directory / "schemas.jsonl",
+            brokers=self.brokers,
+            prefix=self.prefix,
             source=self.source,
             minutes=self.minutes,
             faulty_from_us=self.faulty_from_us,
@@ -55,18 +61,37 @@ def tell(plot: Plot, out: Printer) -> bool:
         BadInput: the file is no such file. Nothing was begun.
         HolderFailed: the replay ended by itself.
     """
-    with Holder(plot.job) as holder:
+    with ExitStack() as held:
+        holder = held.enter_context(Holder(plot.job))
         # While the holder sets itself up.
         truth = oracle.read(raw.read_flights(plot.source), raw.time_zones())
         words = holder.said()
         total = cast(int, next(words)["commits"])
         began = time.perf_counter()
         out.title("1  The board lives through the year")
-        out.line(f"process {holder.pid} holds the directory: the feed and three consumers")
+        where = f"writes to {plot.job.brokers}" if plot.job.brokers else "holds the directory"
+        out.line(f"process {holder.pid} {where}: the feed and three consumers")
+        stock = held.enter_context(Stock(plot.job)) if plot.job.brokers else None
+        if stock is not None:
+            out.line(f"process {stock.pid} reads the topic {stock.topic}: Kafka's client, Avro")
         acknowledged = until_killed(holder, words, int(total * plot.kill_after), out)
-    recovered = resume(plot, acknowledged, out)
+        holder.end()
+        recovered = resume(plot, acknowledged, out)
+        return finish(plot, truth, Kill(acknowledged, recovered, began), stock, out)
+
+
+class Kill(NamedTuple):
+    """What was acknowledged before the kill and found after it; when the story began."""
+
+    acknowledged: int
+    recovered: int
+    began: float
+
+
+def finish(plot: Plot, truth: oracle.Oracle, kill: Kill, stock: Stock | None, out: Printer) -> bool:
+    """Everything after the year: the bug, the blizzard, the checks."""
     clock = BoardClock(0)
-    with closing(headwater.connect(plot.job.directory, clock=clock)) as db:
+    with closing(plot.job.open(clock)) as db:
         clock.now_us = figures.progress(db).time_us
         excess = mend(db, plot, out)
         blizzard(db, plot.board_at_us, out)
@@ -76,12 +101,27 @@ def tell(plot: Plot, out: Printer) -> bool:
             board_at_us=plot.board_at_us,
             faulty_from_us=plot.faulty_from_us,
             excess=excess,
-            acknowledged=acknowledged,
-            recovered=recovered,
+            acknowledged=kill.acknowledged,
+            recovered=kill.recovered,
         )
         right = check(db, truth, told, figures.notices(plot.job.outbox), out)
-    out.line(f"took {time.perf_counter() - began:.1f} s after set-up")
+        if stock is not None:
+            right = beside(db, stock, out) and right
+    out.line(f"took {time.perf_counter() - kill.began:.1f} s after set-up")
     return right
+
+
+def beside(db: headwater.Database, stock: Stock, out: Printer) -> bool:
+    """What the stock consumer counted, beside the table; whether they agree."""
+    out.title("7  The same topic, read by a stock consumer")
+    out.line(f"group {stock.group} read {stock.topic} from its start, committed records only")
+    told, found = stock.finish(), figures.counted(db)
+    rows = [
+        (what, f"{value:,}", f"{told[what]:,}", "ok" if told[what] == value else "DIFFERS")
+        for what, value in found.items()
+    ]
+    out.table(["", "table", "topic", ""], rows)
+    return told == found
 
 
 def until_killed(holder: Holder, words: Iterator[Said], kill_at: int, out: Printer) -> int:
