@@ -60,6 +60,14 @@ def test_the_cluster_is_checked_from_inside_and_only_its_one_disk_is_warned_of(
     assert {line["check"] for line in lines if line["result"] != "ok"} == {"durability"}
 
 
+def test_commands_inside_need_not_name_the_store(one: Compose) -> None:
+    inside = ("exec", "-T", "headwater", "headwater")
+    one.run(*inside, "sql", "-c", "CREATE TABLE here (a INT PRIMARY KEY)")
+    one.run(*inside, "sql", "-c", "INSERT INTO here VALUES (1)")
+
+    assert len(committed(f"127.0.0.1:{one.ports['KAFKA_PORT']}", "shop.public.here")) == 1
+
+
 def test_what_the_readme_says_first_works_word_for_word(one: Compose, tmp_path: Path) -> None:
     brokers = f"127.0.0.1:{one.ports['KAFKA_PORT']}"
     up, check, shell = (line[2:].split("  ")[0] for line in ON_KAFKA.splitlines())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from support_kafka import Broker
 
 from examples.flights import raw
 
@@ -113,6 +114,25 @@ def test_another_input_gives_other_numbers_and_they_agree_too(
     assert {**after, "DL": before["DL"]} == before
     assert len(checked(other)) == 11
     assert part(story, 4) != part(other, 4) or part(story, 1) != part(other, 1)
+
+
+def test_on_kafka_the_story_holds_and_a_stock_consumer_counts_the_same(
+    kafka: Broker, days: Path, tmp_path: Path
+) -> None:
+    told = tell(days, *OPTIONS, "--kafka", kafka.bootstrap, "--keep", str(tmp_path / "kept"))
+    counted = re.findall(r"^  (\S.*?) {2,}(\S+) {2,}(\S+) {2,}ok$", part(told, 7), re.MULTILINE)
+
+    assert len(checked(told)) == 11
+    assert [name for name, _, _ in counted] == [
+        "inserts",
+        "updates",
+        "deletes",
+        "tombstones",
+        "rows at the end",
+        "late minutes",
+    ]
+    assert "DIFFERS" not in told
+    assert counted[0][1:] == (f"{len(pd.read_csv(days)):,}",) * 2
 
 
 @pytest.mark.parametrize(
