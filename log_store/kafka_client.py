@@ -1,7 +1,7 @@
 """How a Kafka cluster is reached, and what its driver's errors are called here.
 
 The modules that know confluent-kafka: this one, kafka_producer, kafka_reader, kafka_held,
-kafka_groups, kafka_admin, kafka_probe and kafka_source.
+kafka_groups, kafka_admin, kafka_source, kafka_membership, kafka_voice and kafka_probe.
 """
 
 from collections.abc import Mapping
