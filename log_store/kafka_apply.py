@@ -143,7 +143,7 @@ class Applier:
         sequenced = _sequenced(commit, catalog, list(created.values()))
         chain = put_commit(rocks, sequenced, events, made, self._live.chain)
         _check_chain(end, chain)
-        kept = _installed(store, rocks, self.bases, catalog, commit, made)
+        kept = _installed(_Into(store, rocks, self.bases), catalog, commit, made)
         staged = [row for row in made if row.table in commit.tables]
         put_redo(rocks, end.row.sequence, {row.table: row.version for row in staged})
         put_places(rocks, places())
@@ -247,15 +247,19 @@ def _without(bases: Bases, table: TableEnd, end: End) -> VersionRow:
     )
 
 
+class _Into(NamedTuple):
+    """Where a commit goes: a replica, the batch for it, what stands in for events that are gone."""
+
+    store: Store
+    batch: WriteBatch
+    bases: Bases
+
+
 def _installed(
-    store: Store,
-    batch: WriteBatch,
-    bases: Bases,
-    catalog: Catalog,
-    commit: CommitRecords,
-    made: Sequence[VersionRow],
+    into: _Into, catalog: Catalog, commit: CommitRecords, made: Sequence[VersionRow]
 ) -> list[VersionRow]:
     """Those of the versions made that a replica keeps; at a horizon its base is put in."""
+    store, batch, bases = into
     kept: list[VersionRow] = []
     for row in made:
         if row.table in commit.tables:
@@ -298,12 +302,13 @@ class _Round:
         tables = dict.fromkeys(table for c in self._commits for table in c.tables)
         for table in tables:
             self._put_table(last.table(table))
+        into = _Into(self._store, self._batch, self._bases)
         chain, done = live.chain, list[tuple[Sequenced, list[VersionRow], bytes]]()
         for commit, (sequenced, events), of in zip(self._commits, steps, self._made, strict=True):
             made = [of[table.table] for table in commit.end.tables]
             chain = put_commit(self._batch, sequenced, events, made, chain)
             _check_chain(commit.end, chain)
-            kept = _installed(self._store, self._batch, self._bases, last, commit, made)
+            kept = _installed(into, last, commit, made)
             done.append((sequenced, kept, chain))
         put_places(self._batch, places)
         self._store.write(self._batch)

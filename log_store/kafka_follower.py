@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Final
 
-from headwater.log_store.errors import LogDamaged, LogError
+from headwater.log_store.errors import LogDamaged, LogError, StoreUnavailable
 from headwater.log_store.kafka_feed import CommitRecords
+from headwater.log_store.kafka_reader import TopicMissing
 from headwater.log_store.kafka_records import Intent
 from headwater.log_store.kafka_replica import Replica
 
@@ -60,9 +61,19 @@ class Follower:
                 self._broken(error)
                 return
             except LogError as error:
+                if isinstance(error, TopicMissing) and (topic := self._lacks()):
+                    gone = f"records of topic {topic} went before this replica had them"
+                    self._broken(StoreUnavailable(f"{gone}: connect again, it is filled anew"))
+                    return
                 _log.warning("the replica waits: %s", error)
                 self._stopped.wait(_PAUSE_S)
                 self._reload()
+
+    def _lacks(self) -> str:
+        try:
+            return self._replica.lacks()
+        except LogError:
+            return ""
 
     @property
     def paused(self) -> threading.Lock:

@@ -16,7 +16,7 @@ from headwater.log_store.errors import LogDamaged, StoreUnavailable
 from headwater.log_store.failpoints import failpoint
 from headwater.log_store.kafka_admin import Admin
 from headwater.log_store.kafka_apply import Applier
-from headwater.log_store.kafka_bases import Bases, read_bases
+from headwater.log_store.kafka_bases import Bases, behind, read_bases
 from headwater.log_store.kafka_client import BrokerError, Cluster
 from headwater.log_store.kafka_feed import CommitFeed, CommitRecords
 from headwater.log_store.kafka_pending import PendingState
@@ -108,6 +108,13 @@ class Replica:
         left = max(deadline - time.monotonic(), 1.0)
         bases = self._applier.bases = read_bases(cluster, self.admin, prefix, known, left)
         return bases
+
+    def lacks(self) -> str:
+        """A topic of which records are gone that the replica has not applied; empty if there is none.
+
+        Such a replica cannot go on: it is filled anew when it is opened again.
+        """
+        return behind(self.admin, self._store, self._names.prefix)
 
     def offset(self, topic: str) -> int:
         """The next record of a topic to apply."""
