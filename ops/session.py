@@ -13,7 +13,7 @@ from headwater.log_store.port import Log, View
 from headwater.log_store.sequencing import remembered
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.log_store.source import TopicSource
-from headwater.ops.errors import BadArgument, ReadOnly
+from headwater.ops.errors import BadArgument, ReadOnly, TargetNotKnown
 from headwater.ops.expiry import Expired, expire
 from headwater.ops.requests import Request
 from headwater.ops.settings import Settings
@@ -83,9 +83,17 @@ class Session:
         """A foreign topic: of these brokers, else of the cluster that the store itself is on.
 
         Raises:
-            TargetNotKnown: the store is on none, and no brokers are named.
+            OperationalError: the store is on none, and no brokers are named.
         """
-        return open_source(self.target, name, brokers)
+        from headwater.sql.errors import OperationalError  # only statements ask for this
+
+        try:
+            return open_source(self.target, name, brokers)
+        except TargetNotKnown as error:
+            raise OperationalError(
+                f"topic {name}: this store is on no cluster, say BROKERS = 'host:9092'",
+                code=error.code,
+            ) from error
 
     def lens(self, catalog: Catalog, stream: StreamObject) -> Lens | None:
         """What a stream on a view is read through; None for one on a table.

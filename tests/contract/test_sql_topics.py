@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 from support_sql import Sql, SqlStore
 
+import headwater
 from headwater.log_store.port import Log
 from headwater.log_store.source import Fetched, SourceRecord
+from headwater.sql.errors import OperationalError
 
 
 @dataclass
@@ -185,6 +187,12 @@ def test_a_statement_from_outside_names_no_brokers(log: Log, topic: Topic) -> No
     assert error.place is not None
     assert error.place.column == len(CREATE) + 2
     closed.run(CREATE)
+
+
+def test_a_store_on_no_cluster_is_told_to_name_brokers() -> None:
+    with headwater.connect("memory:alone") as db, pytest.raises(OperationalError) as caught:
+        db.execute(CREATE)
+    assert (caught.value.code, "BROKERS" in str(caught.value)) == ("E_TARGET", True)
 
 
 def test_or_replace_and_temporary_are_refused(sql: Sql) -> None:
