@@ -118,6 +118,8 @@ class KafkaNode(ServedStore):
             deadline = time.monotonic() + kafka.timeout_s
             _patiently(deadline, lambda: self._replica.meet(kafka.path, create=kafka.create))
             _patiently(deadline, self._replica.topics.open_passing)
+            settings = _patiently(deadline, self._replica.admin.broker_settings)
+            self._largest = largest_change(settings)
             super().__init__(kafka.path, opened, self._live, synced=False)
         except BaseException:
             opened.store.close()
@@ -147,7 +149,6 @@ class KafkaNode(ServedStore):
         self._bulletin.answered = self._forward.answered
         self._bulletin.news = self._heard_of
         admin = self._replica.admin
-        self._largest = largest_change(admin.broker_settings())
         self._groups = KafkaGroups(kafka.cluster, admin, opened.store, self._led, self.view)
         self._thread = threading.Thread(target=self._run, name="headwater-node", daemon=True)
         try:
