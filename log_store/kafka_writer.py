@@ -112,11 +112,15 @@ class PrefixWriter:
         self.admin.meet_coordinator(f"{self._names.prefix}.writer", self._names.state)
         self._replica.check(self._options.path)
         self._fence(deadline)
-        self._settle(deadline)
-        intents = [*passed, *self._replica.catch_up(deadline)]
-        self._replica.read_tails(intents)
-        self.topics.settle(intents, self._live.catalog)
-        self._take_epoch(deadline)
+        try:
+            self._settle(deadline)
+            intents = [*passed, *self._replica.catch_up(deadline)]
+            self._replica.read_tails(intents)
+            self.topics.settle(intents, self._live.catalog)
+            self._take_epoch(deadline)
+        except Stopped as stopped:
+            self.lose()
+            raise StoreUnavailable(f"the cluster does not answer: {stopped.text}") from stopped
         if self._options.warned:
             self._warn()
 
