@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from headwater.log_store.catalog import TableObject
+from headwater.log_store.errors import StoreUnavailable
 from headwater.log_store.source import Fetched, TopicSource
 from headwater.producer.adopting import AdoptionSpec, adopt_batch, adopt_table, places
 from headwater.producer.adoption import Adopted
@@ -148,5 +149,8 @@ def _opened(context: Context, topic: str, brokers: OptionValue | None) -> Genera
     source = context.store.topic(topic, None if brokers is None else str(brokers))
     try:
         yield source
+    except StoreUnavailable as error:
+        # Not tried again by itself: each try waits half a minute for a cluster that is not there.
+        raise OperationalError(str(error), code=error.code) from error
     finally:
         source.close()

@@ -8,6 +8,7 @@ import pytest
 from support_sql import Sql, SqlStore
 
 import headwater
+from headwater.log_store.errors import StoreUnavailable
 from headwater.log_store.port import Log
 from headwater.log_store.source import Fetched, SourceRecord
 from headwater.sql.errors import OperationalError
@@ -187,6 +188,24 @@ def test_a_statement_from_outside_names_no_brokers(log: Log, topic: Topic) -> No
     assert error.place is not None
     assert error.place.column == len(CREATE) + 2
     closed.run(CREATE)
+
+
+@dataclass
+class Away(Topic):
+    """A topic whose cluster does not answer."""
+
+    asked: int = 0
+
+    def bounds(self) -> Mapping[int, tuple[int, int]]:
+        """Nobody answers."""
+        self.asked += 1
+        raise StoreUnavailable("the cluster cannot be reached")
+
+
+def test_a_cluster_that_cannot_be_reached_is_asked_once(log: Log) -> None:
+    away = Away("shop.t")
+    error = Sql(log, SqlStore(log, topics={"shop.t": away})).refused(CREATE)
+    assert (error.code, error.retryable, away.asked) == (StoreUnavailable.code, False, 1)
 
 
 def test_a_store_on_no_cluster_is_told_to_name_brokers() -> None:
