@@ -14,6 +14,7 @@ from headwater.log_store.kafka_offsets import KafkaGroups
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_writer import largest_change
 from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replica
+from headwater.log_store.kept import kept_differences
 from headwater.log_store.port import Batch
 from headwater.log_store.records import Committed
 from headwater.log_store.rocks_rebuild import differences
@@ -77,14 +78,14 @@ class KafkaLog(ServedStore):
             return self._writing.expiry.expire(view, table, version)
 
     def verify_derived(self) -> list[str]:
-        """Where indexes and current rows differ from what the replica's log says; commits wait.
+        """Where indexes, current rows and kept snapshots differ from the replica's log; commits wait.
 
         Raises:
             LogDamaged: the replica's log itself does not hold.
         """
         self._alive()
-        with self._committer.paused():
-            return differences(self._store, self._live.sequence)
+        with self._committer.paused(), self.view() as view:
+            return [*differences(self._store, self._live.sequence), *kept_differences(view)]
 
     def close(self) -> None:
         """Finish what is being committed, let the prefix go and give the directory back.

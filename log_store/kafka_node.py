@@ -52,6 +52,7 @@ from headwater.log_store.kafka_topics import ReplicaMismatch
 from headwater.log_store.kafka_voice import Voice
 from headwater.log_store.kafka_writer import largest_change
 from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replica
+from headwater.log_store.kept import kept_differences
 from headwater.log_store.port import Batch
 from headwater.log_store.records import CommitRow, Committed
 from headwater.log_store.rocks_anchor import horizon_of
@@ -513,14 +514,14 @@ class KafkaNode(ServedStore):
             return writing.expiry.expire(view, table, version)
 
     def verify_derived(self) -> list[str]:
-        """Where indexes and current rows differ from what the replica's log says; commits wait.
+        """Where indexes, current rows and kept snapshots differ from the replica's log; commits wait.
 
         Raises:
             LogDamaged: the replica's log itself does not hold.
         """
         self._alive()
-        with self.paused():
-            return differences(self._store, self._live.sequence)
+        with self.paused(), self.view() as view:
+            return [*differences(self._store, self._live.sequence), *kept_differences(view)]
 
     @contextmanager
     def paused(self) -> Generator[None]:

@@ -16,6 +16,7 @@ from headwater.log_store.catalog import Catalog
 from headwater.log_store.changes import Columns, Rows
 from headwater.log_store.errors import OutsideHistory, StoreUnavailable, gone, outlived
 from headwater.log_store.groups import Groups
+from headwater.log_store.kept import kept_differences
 from headwater.log_store.port import Batch
 from headwater.log_store.records import (
     OP_DELETE,
@@ -336,6 +337,11 @@ class MemoryLog:
         kept = list(batches)
         with self._changed:
             self._kept.tables[table].snapshots[version] = kept
+
+    def verify_derived(self) -> list[str]:
+        """Where kept snapshots differ from what the log says, in words; all else is the log."""
+        with self.view() as view:
+            return list(kept_differences(view))
 
     def wait(self, sequence: int, timeout_s: float) -> int:
         with self._changed:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headwater.log_store.errors import OutsideHistory
+from headwater.log_store.kept import kept_differences
 from headwater.log_store.memory import wall_clock_us
 from headwater.log_store.port import Batch
 from headwater.log_store.records import Committed
@@ -92,14 +93,16 @@ class RocksLog(ServedStore):
                 return self._expiry.expire(view.catalog.table(table), version, view.sequence)
 
     def verify_derived(self) -> list[str]:
-        """Where indexes and current rows differ from what the log says, in words; commits wait.
+        """Where indexes, current rows and kept snapshots differ from what the log says, in words.
+
+        Commits wait meanwhile.
 
         Raises:
             LogDamaged: the log itself does not hold.
         """
         self._alive()
-        with self._committer.paused():
-            return differences(self._store, self._live.sequence)
+        with self._committer.paused(), self.view() as view:
+            return [*differences(self._store, self._live.sequence), *kept_differences(view)]
 
     def close(self) -> None:
         """Finish what is being committed and give the directory back. A second call does nothing.

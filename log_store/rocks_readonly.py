@@ -25,6 +25,7 @@ from headwater.log_store.catalog import Catalog
 from headwater.log_store.errors import LogDamaged, StoreUnavailable
 from headwater.log_store.groups import Groups
 from headwater.log_store.head_marker import Marker, read_marker
+from headwater.log_store.kept import kept_differences
 from headwater.log_store.lock import read_owner
 from headwater.log_store.port import Batch
 from headwater.log_store.records import (
@@ -174,16 +175,17 @@ class RocksReader:
             return view.sequence
 
     def verify_derived(self) -> list[str]:
-        """Where indexes and current rows differ from what the log says, in words.
+        """Where indexes, current rows and kept snapshots differ from what the log says, in words.
 
         Raises:
             LogDamaged: the log itself does not hold.
             StoreUnavailable: a large commit is being written.
         """
-        with self.view():
+        with self.view() as view:
             if self._store.get("meta", keys.META_REDO) is not None:
                 raise StoreUnavailable(f"a large commit is being written to {self.path}")
-            return differences(self._store, last_commit(self._store)[0])
+            found = differences(self._store, last_commit(self._store)[0])
+            return [*found, *kept_differences(view)]
 
     def commit(self, batch: Batch) -> Committed:
         """Never; raises StoreUnavailable."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from headwater.log_store.catalog import ConsumerObject, TableObject
 from headwater.log_store.chain import GENESIS, ChainDigest
 from headwater.log_store.errors import LogError
+from headwater.log_store.kept import table_differences
 from headwater.log_store.port import Log, View
 from headwater.log_store.reader import read_window
 from headwater.log_store.records import OP_DELETE, OP_UPDATE, ScanBlock, VersionRow
@@ -76,6 +77,8 @@ def _table_checks(view: View, of: TableObject) -> Iterator[Check]:
     yield _guarded("chain", of.name, lambda: check_chain(view, of, versions()))
     yield _guarded("counts", of.name, lambda: check_counts(view, of, versions()))
     yield _guarded("rows", of.name, lambda: check_rows(view, of))
+    if view.snapshot_versions(of.id):
+        yield _guarded("snapshots", of.name, lambda: check_snapshots(view, of))
 
 
 def _guarded(check: str, subject: str, look: Callable[[], int]) -> Check:
@@ -221,6 +224,17 @@ def _same_keys(view: View, of: TableObject, told: Snapshot) -> None:
         for row_id, found in zip(ids, view.row_ids(of.id, asked), strict=True):
             if found != row_id:
                 raise Fault(f"the key of row {row_id} leads to {found}")
+
+
+def check_snapshots(view: View, of: TableObject) -> int:
+    """Snapshots kept beside the log are what it says; returns how many.
+
+    Raises:
+        Fault: what the first one that differs holds.
+    """
+    for why in table_differences(view, of):
+        raise Fault(why)
+    return len(view.snapshot_versions(of.id))
 
 
 def check_watermark(view: View, consumer: ConsumerObject) -> int:
