@@ -110,8 +110,9 @@ def _has_data(view: View, stream: StreamObject, consumer: ConsumerObject | None)
     if consumer is not None:
         positions = [position(view, consumer)]
     else:
-        there = registered(view.catalog, stream)
-        positions = [position(view, one) for one in there] or [start_of(stream)]
+        positions = _kept_positions(view, stream) or [start_of(stream)]
+    for at in positions:
+        _row(view, stream, _needs(stream, at))
     head = view.head(stream.table)
     return any(_any_changes(view, stream, at, head) for at in positions)
 
@@ -207,9 +208,14 @@ def stale_consumers(view: View, stream: StreamObject) -> list[str]:
 
 def lowest_position(view: View, stream: StreamObject) -> int:
     """The lowest watermark of the registered consumers, stale ones left out; else the start."""
+    return lowest(stream, _kept_positions(view, stream))
+
+
+def _kept_positions(view: View, stream: StreamObject) -> list[int]:
+    """Where the registered consumers stand that are not stale."""
     kept = horizon(view, stream.table)
     positions = [position(view, one) for one in registered(view.catalog, stream)]
-    return lowest(stream, [at for at in positions if _needs(stream, at) >= kept])
+    return [at for at in positions if _needs(stream, at) >= kept]
 
 
 def _needs(stream: StreamObject, at: int) -> int:
@@ -254,7 +260,9 @@ def stream_row(view: View, stream: StreamObject) -> StreamRow:
     """One stream's line in the listing."""
     stale = why_stale(view.catalog, stream)
     head = view.head(stream.table).version
-    at = lowest_position(view, stream)
+    at, kept = lowest_position(view, stream), horizon(view, stream.table)
+    if not stale and _needs(stream, at) < kept:
+        stale = f"full history is kept from v{kept}"
     return StreamRow(
         stream,
         view.catalog.table(stream.table).name,

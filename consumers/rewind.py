@@ -104,7 +104,13 @@ def _plain(view: View, plan: RewindPlan, behind: Sequence[ConsumerObject], to: i
     """The watermarks alone go back, and the tables keep what was written into them."""
     moves = [planned_move(view, one, to) for one in behind]
     targets = [target for one in behind for target in replayed_targets(view, one, to)]
-    warnings = [
+    uncounted = [
+        f"table {one.name} no longer keeps the history of {one.uncounted} commits that are read "
+        "again: what is left of them there is not counted"
+        for one in targets
+        if one.uncounted
+    ]
+    warnings = uncounted + [
         f"{one.duplicates} rows of table {one.name} are there from what is read again, and would "
         "be written twice: RESTORE puts the table back with the watermark"
         for one in targets
@@ -216,14 +222,18 @@ def plan_advance(view: View, stream: StreamObject, ask: Ask) -> RewindPlan:
     if not ahead:
         names = ", ".join(name_of(view.catalog, one) for one in meant)
         return replace(plan, nothing=f"{names}: stands at {shown_position(to)} already")
-    moves = [_skipping(view, stream, one, to) for one in ahead]
+    moves = [_forward(view, stream, one, to) for one in ahead]
     return replace(plan, moves=tuple(moves), preconditions=preconditions(view, stream, moves, ()))
 
 
-def _skipping(view: View, stream: StreamObject, one: ConsumerObject, to: int) -> PlannedMove:
-    """An advance; from below the horizon nobody can say any more what it skips."""
-    at = position(view, one)
-    if (stream.base if at == INITIAL else at) < horizon(view, stream.table):
+def _forward(view: View, stream: StreamObject, one: ConsumerObject, to: int) -> PlannedMove:
+    """A move ahead; from below the horizon nobody can say any more what it skips.
+
+    Raises:
+        StreamStale: it would end below the horizon.
+    """
+    at, kept = position(view, one), horizon(view, stream.table)
+    if (stream.base if at == INITIAL else at) < kept <= (stream.base if to == INITIAL else to):
         return PlannedMove(one, name_of(view.catalog, one), stream.name, at, to, 0, 0)
     return planned_move(view, one, to)
 
@@ -253,7 +263,7 @@ def plan_undo(view: View, stream: StreamObject, ask: Ask) -> RewindPlan:
     )
     if moved.move.why == "rewind":
         assert moved.move.start is not None, "only a registration starts nowhere"
-        moves = [planned_move(view, consumer, moved.move.start)]
+        moves = [_forward(view, stream, consumer, moved.move.start)]
         return replace(
             plan, moves=tuple(moves), preconditions=preconditions(view, stream, moves, ())
         )

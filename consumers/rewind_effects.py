@@ -32,15 +32,20 @@ def replayed_targets(view: View, consumer: ConsumerObject, to: int) -> list[Plan
                 kept = versions.setdefault(table, [])
                 if table in commit.versions:
                     kept.append(commit.versions[table])
-    return [
-        PlannedTarget(
-            table,
-            view.catalog.table(table).name,
-            view.head(table).version,
-            duplicates=_still_there(view, table, sorted(made)),
-        )
-        for table, made in sorted(versions.items())
-    ]
+    return [_replayed(view, table, sorted(made)) for table, made in sorted(versions.items())]
+
+
+def _replayed(view: View, table: int, made: Sequence[int]) -> PlannedTarget:
+    """A table with the rows of these versions that a replay would write again."""
+    known = horizon(view, table)
+    kept = [version for version in made if version > known]
+    return PlannedTarget(
+        table,
+        view.catalog.table(table).name,
+        view.head(table).version,
+        duplicates=_still_there(view, table, kept),
+        uncounted=len(made) - len(kept),
+    )
 
 
 def _consumed_above(

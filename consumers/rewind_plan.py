@@ -36,7 +36,8 @@ class PlannedMove:
 class PlannedTarget:
     """One table that a move is about, at version `head` when the plan was made.
 
-    `duplicates` are rows that a replay would write again. A restore goes back to version
+    `duplicates` are rows that a replay would write again; those of `uncounted` commits, whose
+    history the table no longer keeps, are left out. A restore goes back to version
     `back_to`, which takes away, gives back and changes so many rows; None for a plain rewind.
     """
 
@@ -44,6 +45,7 @@ class PlannedTarget:
     name: str
     head: int
     duplicates: int = 0
+    uncounted: int = 0
     back_to: int | None = None
     taken_away: int = 0
     given_back: int = 0

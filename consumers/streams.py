@@ -186,7 +186,8 @@ def _base(tx: Transaction, name: str, table: TableObject, options: StreamOptions
     if other.table != table.id:
         raise StreamInvalid(name, f"stream {other.name} is on another table")
     position = lowest(other, _positions(tx, other).values())
-    return other.base if position == INITIAL else position
+    found = other.base if position == INITIAL else position
+    return version_of(tx.view, table, AtVersion(found))
 
 
 def _positions(tx: Transaction, stream: StreamObject) -> dict[str, int]:
@@ -196,7 +197,9 @@ def _positions(tx: Transaction, stream: StreamObject) -> dict[str, int]:
         name_of(tx.catalog, consumer): position_in(tx, consumer)
         for consumer in registered(tx.catalog, stream)
     }
-    return {name: at for name, at in found.items() if at >= kept or at == INITIAL}
+    return {
+        name: at for name, at in found.items() if (stream.base if at == INITIAL else at) >= kept
+    }
 
 
 def _placed(tx: Transaction, stream: StreamObject, old: StreamObject | None) -> StreamObject:

@@ -30,6 +30,13 @@ class Conflict(Refused):
 
 
 @dataclass(frozen=True)
+class Place:
+    """A place of the commit sequence, as a time or a statement names it."""
+
+    sequence: int
+
+
+@dataclass(frozen=True)
 class Column:
     """A column by id; `fill` stands in images older than it."""
 
@@ -148,6 +155,16 @@ class State:
     marks: Mapping[int, int] = field(default_factory=dict[int, int])
     # The place of the last change of a definition, by (kind of object, id).
     changed: Mapping[tuple[type, int], int] = field(default_factory=dict[tuple[type, int], int])
+    # Table -> the oldest version still kept. What is gone is gone for every place: one for all.
+    horizons: dict[int, int] = field(default_factory=dict[int, int])
+
+    def horizon(self, table: int) -> int:
+        """The oldest version from which a table's history is kept."""
+        return self.horizons.get(table, 0)
+
+    def lost(self, stream: Stream, position: int) -> bool:
+        """Whether a consumer of a stream that stands there needs what is no longer kept."""
+        return (stream.base if position == INITIAL else position) < self.horizon(stream.table)
 
     def table(self, name: str) -> Table:
         """The live table of that name."""
@@ -207,6 +224,7 @@ def apply(state: State, commit: Commit) -> State:
         heads,
         marks,
         changed,
+        state.horizons,
     )
 
 
@@ -228,6 +246,7 @@ class Model:
         self.states = [State()]
         self.next_id = 100
         self.next_row: dict[int, int] = {}
+        self.forgotten = 0  # up to this commit, idempotency keys are no longer remembered
 
     @property
     def state(self) -> State:
@@ -259,6 +278,25 @@ class Model:
         self.states.append(apply(self.state, commit))
         return commit
 
+    def note(self) -> None:
+        """Append a commit that only goes on record: a refusal of a stream's policy."""
+        commit = Commit(len(self.commits) + 1, self.state.time + 1)
+        self.commits.append(commit)
+        self.states.append(apply(self.state, commit))
+
+    def expire(self, name: str, version: int) -> int:
+        """Let a table's history below a version go; returns the horizon. No commit."""
+        table = self.state.table(name).id
+        if version > self.state.heads[table]:
+            raise Refused("outside history")
+        self.state.horizons[table] = max(version, self.state.horizon(table))
+        return self.state.horizon(table)
+
+    def first_under(self, key: str | None) -> Commit | None:
+        """The commit that a key stands for, None if it may be used as new."""
+        later = self.commits[self.forgotten :]
+        return next((c for c in later if key is not None and c.key == key), None)
+
     # Reading
 
     def rows(self, name: str, version: int | None = None) -> list[tuple[int, dict[str, Value]]]:
@@ -272,7 +310,7 @@ class Model:
 
     def images_of(self, table: int, version: int) -> list[tuple[int, Image]]:
         """(row id, image) of a table at a version: the fold of its log up to there."""
-        if not 0 <= version <= self.state.heads[table]:
+        if not self.state.horizon(table) <= version <= self.state.heads[table]:
             raise Refused("outside history")
         rows: dict[int, Image] = {}
         for _, _, event in self.history(table, 0, version):
@@ -298,8 +336,12 @@ class Model:
 
     def version_at_time(self, table: Table, time: int) -> int:
         """The version of a table that a time names."""
-        version = self.states[self.sequence_at(time)].heads.get(table.id)
-        if version is None:
+        return self.version_at(table, Place(self.sequence_at(time)))
+
+    def version_at(self, table: Table, place: Place) -> int:
+        """The version of a table right after a commit."""
+        version = self.states[place.sequence].heads.get(table.id)
+        if version is None or version < self.state.horizon(table.id):
             raise Refused("outside history")
         return version
 

@@ -15,6 +15,7 @@ from model import (
     Image,
     Model,
     Move,
+    Place,
     Refused,
     State,
     Stream,
@@ -47,9 +48,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ask:
-    """A rewind as asked for. `to` is base, initial or a version."""
+    """A rewind as asked for. `to` is base, initial, a version or a place."""
 
-    to: int | str = "base"
+    to: int | str | Place = "base"
     restore: bool = False
     force: bool = False
     reason: str = ""
@@ -67,20 +68,21 @@ def chosen(state: State, stream: Stream, name: str | None) -> Consumer | None:
     return known[0] if known else None
 
 
-def position_of(model: Model, stream: Stream, to: int | str) -> int:
+def position_of(model: Model, stream: Stream, to: int | str | Place) -> int:
     """The position that a TO names."""
     if not model.state.readable(stream):
         raise Refused("stale")
-    if to == "base":
-        return stream.base
-    if to == "initial":
-        if not stream.initial:
-            raise Refused("no initial rows")
-        return INITIAL
-    assert isinstance(to, int)
-    if not stream.base <= to <= model.state.heads[stream.table]:
+    found = stream.base if to == "base" else INITIAL if to == "initial" else to
+    if isinstance(found, Place):
+        found = model.version_at(model.state.tables[stream.table], found)
+    assert isinstance(found, int)
+    if found == INITIAL and not stream.initial:
+        raise Refused("no initial rows")
+    if found != INITIAL and not stream.base <= found <= model.state.heads[stream.table]:
         raise Refused("outside the stream")
-    return to
+    if model.state.lost(stream, found):
+        raise Refused("outside history")
+    return found
 
 
 def plan(model: Model, name: str, consumer: str | None, ask: Ask) -> Plan:
@@ -130,7 +132,7 @@ def undone(model: Model, consumer: Consumer, to: int) -> list[Commit]:
 def duplicates(model: Model, consumer: Consumer, to: int) -> dict[str, int]:
     """Rows that the undone commits inserted into each target and that still exist.
 
-    The targets of a client are the tables written in the same commits.
+    What a target no longer keeps the history of is not counted. The targets of a client are the tables written in the same commits.
     """
     inserted: dict[int, set[int]] = {}
     for commit in undone(model, consumer, to):
@@ -139,7 +141,10 @@ def duplicates(model: Model, consumer: Consumer, to: int) -> dict[str, int]:
                 continue
             tables = list(commit.events) if move.target is None else [move.target]
             for table in tables:
-                inserted.setdefault(table, set()).update(
+                rows = inserted.setdefault(table, set())
+                if model.states[commit.sequence].heads[table] <= model.state.horizon(table):
+                    continue
+                rows.update(
                     event.row
                     for event in commit.events.get(table, ())
                     if event.op == "c" and not event.half
@@ -185,6 +190,9 @@ def plan_restore(model: Model, stream: Stream, consumer: Consumer, to: int, forc
     targets, effects = undone_since(model, consumer, place)
     if any(not model.state.tables[target].live for target in targets):
         raise Refused("target dropped")
+    heads = model.states[place].heads
+    if any(heads.get(target, 0) < model.state.horizon(target) for target in targets):
+        raise Refused("below the target's horizon")
     ours = {commit.sequence for commit, _ in effects}
     others = [
         commit
@@ -198,7 +206,16 @@ def plan_restore(model: Model, stream: Stream, consumer: Consumer, to: int, forc
     for _, move in effects:
         assert move.start is not None
         moves.setdefault(move.consumer, (model.state.marks[move.consumer], move.start))
+    check_kept(model, moves)
     return Plan(replayed(model, stream, position, mark), moves, {}, others, place)
+
+
+def check_kept(model: Model, moves: dict[int, tuple[int, int]]) -> None:
+    """Refuse if what lies between the two ends of a move is no longer kept."""
+    for consumer, ends in moves.items():
+        stream = model.state.streams[model.state.consumers[consumer].stream]
+        if ends != (INITIAL, INITIAL) and model.state.lost(stream, min(ends)):
+            raise Refused("below the horizon")
 
 
 def undone_since(
@@ -234,8 +251,10 @@ def execute(model: Model, name: str, made: Plan, ask: Ask) -> Commit | None:
     if made.nothing:
         return None
     if stream.policy == "FORBID":
+        model.note()
         raise Refused("forbidden")
     if stream.policy == "REQUIRE_REASON" and not ask.reason:
+        model.note()
         raise Refused("reason required")
     events: dict[int, Sequence[Event]] = {}
     if made.boundary is not None:
@@ -338,6 +357,8 @@ def undo(model: Model, name: str, consumer: str | None, reason: str = "") -> Com
     commit, last = moves_of(model, found.id)[-1]
     if last.why == "rewind":
         assert last.start is not None
+        if model.state.lost(stream, last.start):
+            raise Refused("below the horizon")
         moves = moves_to(model, found.id, (last.end, last.start), "undo", set(), reason)
     else:
         tables = {m.target for m in commit.moves if m.why == "restore" and m.target is not None}
@@ -349,6 +370,10 @@ def undo(model: Model, name: str, consumer: str | None, reason: str = "") -> Com
                 starts.setdefault(move.consumer, move.start)
         if any(moves_of(model, one)[-1][0] != commit for one in starts):
             raise Refused("moved since")
+        heads = model.states[commit.sequence - 1].heads
+        if any(heads.get(table, 0) < model.state.horizon(table) for table in tables):
+            raise Refused("below the target's horizon")
+        check_kept(model, {c: (model.state.marks[c], start) for c, start in starts.items()})
         moves = [
             move
             for one, start in starts.items()

@@ -15,6 +15,7 @@ from model import (
     Model,
     Move,
     Named,
+    Place,
     Refused,
     State,
     Stream,
@@ -47,6 +48,8 @@ def read(
     state = place or model.state
     if not state.readable(stream):
         raise Refused("stale")
+    if after != upto and state.lost(stream, after):
+        raise Refused("below the horizon")
     look = look_of(state, stream)
     if after == INITIAL:
         at = next(one for one in model.states if one.heads.get(stream.table, -1) >= upto)
@@ -135,11 +138,9 @@ def start_of(stream: Stream) -> int:
 
 
 def lowest(state: State, stream: Stream) -> int:
-    """What at least one consumer still has to consume begins here."""
-    return min(
-        (state.marks[consumer.id] for consumer in registered(state, stream)),
-        default=start_of(stream),
-    )
+    """What at least one consumer still has to consume begins here; stale ones are left out."""
+    marks = [state.marks[consumer.id] for consumer in registered(state, stream)]
+    return min((at for at in marks if not state.lost(stream, at)), default=start_of(stream))
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,10 @@ def create_stream(
     on: str,
     options: Options = Options(),
     *,
-    at: int | str | None = None,
+    at: int | str | Place | None = None,
     replaces: bool = False,
 ) -> Stream:
-    """CREATE [OR REPLACE] STREAM on a table or view. `at` is a version, or another stream's name.
+    """CREATE [OR REPLACE] STREAM on a table or view. `at`: a version, a place, a stream's name.
 
     AT (STREAM => itself) in OR REPLACE keeps the consumers with their watermarks; OR REPLACE
     otherwise retires them.
@@ -178,8 +179,10 @@ def create_stream(
             raise Refused("another table")
         base = lowest(model.state, other)
         base = other.base if base == INITIAL else base
+    if isinstance(base, Place):
+        base = model.version_at(table, base)
     base = head if base is None else base
-    if not 0 <= base <= head:
+    if not model.state.horizon(table.id) <= base <= head:
         raise Refused("outside history")
     if old and not replaces:
         raise Refused("name taken")
@@ -255,6 +258,8 @@ def add_consumer(model: Model, name: str, consumer: str, at: int | str = "BASE")
     position = {"BASE": start_of(stream), "HEAD": head}[at] if isinstance(at, str) else at
     if position > head or (position < stream.base and position != INITIAL):
         raise Refused("outside history")
+    if not isinstance(at, str) and model.state.lost(stream, position):
+        raise Refused("outside history")
     new = Consumer(model.new_id(), stream.id, consumer, "CLIENT")
     model.record(moves=[Move(new.id, None, position, "register")], definitions=[new])
     return new
@@ -303,10 +308,11 @@ def consume(
     target = tx.snapshot.table(into).id if into is not None else None
     label = "" if stream.shared else client if client is not None else str(target)
     bound = (limit, upto)
-    if tx.bounds.setdefault(stream.id, bound) != bound:
+    if tx.bounds.get(stream.id, bound) != bound:
         raise Refused("two bounds")
     if (stream.id, label) not in tx.windows:
         tx.windows[stream.id, label] = fix_window(tx, stream, label, target, bound)
+    tx.bounds[stream.id] = bound
     window = tx.windows[stream.id, label]
     if target not in window.targets:
         window = replace(window, targets=(*window.targets, target))
@@ -341,6 +347,10 @@ def fix_window(
             Consumer(tx.model.new_id(), stream.id, label if own is None else f"#{own}", kind, own)
         )
     consumer = known[0] if known else tx.new_consumers[-1]
+    if tx.snapshot.lost(stream, start):
+        if not known:
+            tx.new_consumers.pop()
+        raise Refused("below the horizon")
     end = end_of(tx.model, stream, start, tx.snapshot.heads[stream.table], bound)
     return Window(consumer.id, start, end, not known, (target,))
 
@@ -385,6 +395,8 @@ def lag(model: Model, stream: Stream, position: int) -> tuple[int, int]:
     At INITIAL the rows of the snapshot count as changes.
     """
     head = model.state.heads[stream.table]
+    if model.state.lost(stream, position):
+        raise Refused("below the horizon")
     if position != INITIAL:
         return head - position, captured(model, stream, position, head)
     table = model.state.tables[stream.table]
@@ -393,15 +405,18 @@ def lag(model: Model, stream: Stream, position: int) -> tuple[int, int]:
 
 
 def has_data(model: Model, stream: Stream, consumer: Consumer | None = None) -> bool:
-    """Whether there is anything to consume; None asks for any registered consumer."""
+    """Whether there is anything to consume; None asks for any registered consumer not stale."""
     if consumer is not None:
         return lag(model, stream, model.state.marks[consumer.id])[1] > 0
-    positions = [model.state.marks[c.id] for c in registered(model.state, stream)]
+    marks = [model.state.marks[c.id] for c in registered(model.state, stream)]
+    positions = [at for at in marks if not model.state.lost(stream, at)]
     return any(lag(model, stream, p)[1] > 0 for p in positions or [start_of(stream)])
 
 
 def backlog(model: Model, stream: Stream) -> list[tuple[int, int, int, int]]:
     """(version, inserts, updates, deletes) of each unconsumed version."""
+    if model.state.lost(stream, lowest(model.state, stream)):
+        raise Refused("below the horizon")
     start = max(lowest(model.state, stream), stream.base)
     rows: list[tuple[int, int, int, int]] = []
     for version in range(start + 1, model.state.heads[stream.table] + 1):
@@ -421,3 +436,8 @@ def moves_of(model: Model, consumer: int) -> list[tuple[Commit, Move]]:
         for move in commit.moves
         if move.consumer == consumer
     ]
+
+
+def alter_policy(model: Model, name: str, policy: str) -> None:
+    """ALTER STREAM .. SET REWIND = policy; its base and its consumers' places stay."""
+    model.record(definitions=[replace(find(model.state, name), policy=policy)])

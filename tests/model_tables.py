@@ -85,7 +85,8 @@ def clone_table(model: Model, name: str, source: str, version: int | None = None
         raise Refused("name taken")
     place = model.state
     if version is not None and version != model.state.heads[original.id]:
-        if not 0 <= version <= model.state.heads[original.id]:
+        least, most = model.state.horizon(original.id), model.state.heads[original.id]
+        if not least <= version <= most:
             raise Refused("outside history")
         # The last place at which the table stood at that version.
         place = [s for s in model.states if s.heads.get(original.id) == version][-1]

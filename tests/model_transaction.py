@@ -49,7 +49,7 @@ class Tx:
         self.request: list[object] = []
         self.open = True
         # A request sent again is looked up before anything of it can fail.
-        self.first = next((c for c in model.commits if key is not None and c.key == key), None)
+        self.first = model.first_under(key)
 
     def images(self, table: Table) -> dict[int, Image]:
         """Row id -> image as this transaction sees it, in row id order."""
@@ -192,11 +192,11 @@ class Tx:
             Refused: the idempotency key stands for another request.
         """
         self.open = False
-        known = [c for c in self.model.commits if self.key is not None and c.key == self.key]
-        if known and known[0].request != self.request:
+        known = self.model.first_under(self.key)
+        if known is not None and known.request != self.request:
             raise Refused("idempotency")
-        if known:
-            return known[0]
+        if known is not None:
+            return known
         if why := self.conflict():
             raise Conflict(why)
         moves = [move for window in self.windows.values() for move in self.moves_of(window)]

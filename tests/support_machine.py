@@ -14,31 +14,29 @@ import model_streams
 import model_tables
 import model_views
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 from model_rewind import Ask
 from model_streams import Options
 from model_transaction import Tx as ModelTx
 from model_transaction import every, where
+from support_aging import KEYS, PAST, STREAMS, TABLES, Aging
 from support_kafka_log import assert_topics_give
 from support_lens import least_view
-from support_pair import Consumption, Pair, row_of
+from support_pair import At, Consumption, Pair, row_of
 
 from headwater.ops.api_transaction import Tx
 from headwater.producer import ddl_views
 from headwater.producer.names import find_table, find_view
 from headwater.producer.transaction import Transaction
 
-TABLES = st.sampled_from(["a", "b", "c", "t", "u"])
 # A table may be renamed to `c`, a view too.
 VIEWS = st.sampled_from(["c", "w"])
-STREAMS = st.sampled_from(["r", "s"])
 CLIENTS = st.sampled_from(["x", "y"])
 SLOTS = st.sampled_from([None, None, 1, 2])
-KEYS = st.integers(0, 6)
-PAST = st.integers(0, 12)
+PLACES = st.tuples(st.sampled_from(["time", "statement"]), PAST)
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(Aging):
     """Commands over a few tables, streams and clients; most of them find something to do."""
 
     path: Path | None = None
@@ -257,7 +255,7 @@ class Machine(RuleBasedStateMachine):
         capture=st.sampled_from(["ALL", "ALL", "NET", "INSERT ONLY"]),
         shared=st.booleans(),
         initial=st.booleans(),
-        at=st.none() | PAST | STREAMS,
+        at=st.none() | PAST | STREAMS | PLACES,
         replaces=st.booleans(),
     )
     def create_any_stream(
@@ -267,7 +265,7 @@ class Machine(RuleBasedStateMachine):
         capture: str,
         shared: bool,
         initial: bool,
-        at: int | str | None,
+        at: At,
         replaces: bool,
     ) -> None:
         self.create_stream(name, on, capture, shared, initial, at, replaces=replaces)
@@ -279,14 +277,15 @@ class Machine(RuleBasedStateMachine):
         capture: str,
         shared: bool,
         initial: bool,
-        at: int | str | None,
+        at: At,
         *,
         replaces: bool = False,
     ) -> None:
         options = Options(capture, shared, initial)
+        place, said = self.pair.said(at)
         self.pair.both(
             lambda: model_streams.create_stream(
-                self.pair.model, name, on, options, at=at, replaces=replaces
+                self.pair.model, name, on, options, at=place, replaces=replaces
             ),
             lambda: self.pair.db.create_stream(
                 name,
@@ -294,7 +293,7 @@ class Machine(RuleBasedStateMachine):
                 capture=capture,
                 sharing="SHARED" if shared else "INDEPENDENT",
                 initial_rows=initial,
-                at={"stream": at} if isinstance(at, str) else at,
+                at=said,
                 or_replace=replaces,
             ),
         )
@@ -363,15 +362,23 @@ class Machine(RuleBasedStateMachine):
     @rule(
         name=STREAMS,
         consumer=st.none() | TABLES | CLIENTS,
-        to=st.sampled_from(["base", "base", "initial"]) | PAST,
+        to=st.sampled_from(["base", "base", "initial"]) | PAST | PLACES,
         restore=st.booleans(),
         force=st.booleans(),
+        reason=st.sampled_from(["", "why not"]),
     )
     def rewind(
-        self, name: str, consumer: str | None, to: int | str, restore: bool, force: bool
+        self,
+        name: str,
+        consumer: str | None,
+        to: int | str | tuple[str, int],
+        restore: bool,
+        force: bool,
+        reason: str,
     ) -> None:
-        ask = Ask(to, restore, force, "why not")
-        self.pair.rewind(name, consumer, ask)
+        place, said = self.pair.said(to) if isinstance(to, tuple) else (to, None)
+        assert place is not None
+        self.pair.rewind(name, consumer, Ask(place, restore, force, reason), said)
 
     @rule(name=STREAMS, consumer=st.none() | TABLES | CLIENTS)
     def undo(self, name: str, consumer: str | None) -> None:
@@ -398,6 +405,7 @@ class KafkaMachine(DurableMachine):
     """The same on a cluster, under a prefix of its own; ends in a node built from the topics."""
 
     brokers = ""
+    expires = False
 
     def target(self) -> Path | str | None:
         self.prefix = f"m{uuid4().hex[:12]}"

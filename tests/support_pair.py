@@ -15,8 +15,9 @@ import model_rewind
 import model_streams as streams
 import model_tables
 import pyarrow as pa
+import pytest
 from checker import check_store
-from model import Conflict, Consumer, Model, Named, Refused, Stream, Table, Value
+from model import Conflict, Consumer, Model, Named, Place, Refused, Stream, Table, Value
 from model_rewind import Ask, Plan
 from model_transaction import Tx as ModelTx
 from model_transaction import autocommit
@@ -24,13 +25,17 @@ from support_clock import Clock
 from support_lens import least_lens
 
 import headwater
-from headwater.consumers.backlog import backlog, has_data, lag
+from headwater.consumers.backlog import backlog, has_data, lag, stream_row
+from headwater.consumers.errors import StreamStale
 from headwater.consumers.history import HistoryRow, history
+from headwater.consumers.positions import Said
 from headwater.consumers.read import ReadOptions, read
 from headwater.consumers.registration import name_of, position, why_stale
 from headwater.consumers.registration import registered as there
 from headwater.consumers.rewind_plan import RewindPlan
 from headwater.consumers.windows import Window
+from headwater.log_store.catalog import StreamObject
+from headwater.log_store.errors import OutsideHistory
 from headwater.log_store.port import View
 from headwater.log_store.state import snapshot
 from headwater.ops.api import Database
@@ -38,6 +43,8 @@ from headwater.ops.api_transaction import Tx
 from headwater.ops.present import from_us
 from headwater.producer.names import find_stream
 
+# A version, a stream, or a commit by its time or as a statement.
+At = int | str | tuple[str, int] | None
 METADATA = ("ACTION", "ISUPDATE", "ROW_ID", "VERSION", "COMMIT_TIMESTAMP", "TRANSACTION_ID")
 Rows = list[tuple[int, dict[str, object]]]
 
@@ -215,8 +222,9 @@ class Pair:
 
         return self.change(slot, on_model, on_store)
 
-    def rewind(self, name: str, consumer: str | None, ask: Ask) -> bool:
-        """Plan on both sides, compare the plans, carry them out."""
+    def rewind(self, name: str, consumer: str | None, ask: Ask, to: "Said | None" = None) -> bool:
+        """Plan on both sides, compare the plans, carry them out; `to` is the store's way to say
+        where to."""
         wanted: list[Plan] = []
         found: list[RewindPlan] = []
 
@@ -226,7 +234,11 @@ class Pair:
 
         def on_store() -> None:
             plan = self.db.stream(name).rewind(
-                consumer, to=ask.to, restore=ask.restore, force=ask.force, reason=ask.reason
+                consumer,
+                to=cast(Said, ask.to) if to is None else to,
+                restore=ask.restore,
+                force=ask.force,
+                reason=ask.reason,
             )
             found.append(plan.details)
             plan.execute()
@@ -235,6 +247,64 @@ class Pair:
         if done:
             compare_plan(wanted[0], found[0])
         return done
+
+    def expire(self, name: str, version: int) -> bool:
+        """Let history go, but nothing that an open transaction has not gone past."""
+        heads = [tx.model.snapshot.heads for tx in self.open.values()]
+        horizons: list[int] = []
+
+        def on_model() -> None:
+            table = self.model.state.table(name).id
+            most = [seen.get(table, 0) for seen in heads]
+            if version <= self.model.state.heads[table]:
+                asked.append(min([version, *most]))
+            else:
+                asked.append(version)
+            horizons.append(self.model.expire(name, asked[0]))
+
+        asked: list[int] = []
+        return (
+            self.both(
+                on_model,
+                lambda: horizons.append(
+                    self.db.session.log.expire(self.db.table(name).id, asked[0])
+                ),
+            )
+            and len(set(horizons)) == 1
+        )
+
+    def request(self, key: str, name: str, keys: list[int], value: int) -> bool:
+        """Insert rows under an idempotency key; sent again it gives what it gave."""
+        known = [table for table in self.live_tables() if table.name == name]
+        rows = [row_of(known[0], k, value) if known else {"id": k, "v": value} for k in keys]
+
+        def on_model() -> None:
+            tx = ModelTx(self.model, key)
+            tx.request.append((name, rows))
+            if tx.first is None:
+                tx.insert(name, rows)
+            tx.commit()
+
+        def on_store() -> None:
+            with self.db.transaction(idempotency_key=key) as tx:
+                assert tx.insert(name, rows) == len(rows)
+
+        return self.both(on_model, on_store)
+
+    def said(self, at: "At") -> "tuple[int | str | Place | None, Said | None]":
+        """A position as the model and as the store take it."""
+        if isinstance(at, str):
+            return at, {"stream": at}
+        if not isinstance(at, tuple):
+            return at, at
+        kind, number = at
+        place = number % len(self.model.commits) + 1
+        with self.db.session.log.view() as view:
+            commit = view.commit(place)
+        assert commit is not None
+        if kind == "time":
+            return Place(place), from_us(commit.time_us)
+        return Place(place), {"statement": commit.commit_id}
 
     # Comparisons
 
@@ -264,7 +334,13 @@ class Pair:
         assert real.head == head
         assert real.schema.names == [column.name for column in table.columns]
         assert real.count() == len(self.model.rows(table.name))
-        past = self.model.state.sequence * 7 % (head + 1)
+        kept = self.model.state.horizon(table.id)
+        assert real.horizon == kept
+        past = kept + self.model.state.sequence * 7 % (head - kept + 1)
+        if kept:
+            with pytest.raises(OutsideHistory):
+                real.at(version=kept - 1)
+        self.compare_places(table)
         for version in {past, head}:
             with self.db.session.log.view() as view:
                 ids = snapshot(view, real.id, version).row_ids.tolist()
@@ -272,6 +348,22 @@ class Pair:
             self.same_rows(table, self.model.rows(table.name, version), rows)
         assert real.rows() == [row for _, row in self.model.rows(table.name)]
         self.compare_diff(table, min(past, head), head)
+
+    def compare_places(self, table: Table) -> None:
+        """The version that a commit's time names, and one just before it; and the commit itself."""
+        real, number = self.db.table(table.name), self.model.state.sequence * 5
+        for kind in ("time", "statement"):
+            place, said = self.said((kind, number))
+            assert isinstance(place, Place) and said is not None
+            before = Place(place.sequence - 1)
+            for one, find in ((place, real.at), (before, real.before)):
+                try:
+                    wanted = self.model.version_at(table, one)
+                except Refused:
+                    with pytest.raises(OutsideHistory):
+                        find(said)
+                else:
+                    assert find(said).version == wanted, f"{kind} of {place}"
 
     def compare_diff(self, table: Table, start: int, end: int) -> None:
         wanted = [
@@ -329,18 +421,39 @@ def compare_stream(pair: Pair, stream: Stream, times: list[int]) -> None:
         reading = ReadOptions(
             more_metadata=True, lens=pair.db.session.lens(view.catalog, real), batch_rows=3
         )
-        for start in {streams.lowest(state, stream), *marks}:
+        starts = {streams.lowest(state, stream), *marks}
+        for start in [at for at in starts if state.lost(stream, at)]:
+            with pytest.raises(StreamStale):
+                list(read(view, real, Window(start, max(head, start + 1)), reading))
+            with pytest.raises(StreamStale):
+                lag(view, real, start, times[-1])
+        for start in [at for at in starts if not state.lost(stream, at)]:
             end = streams.end_of(model, stream, start, head, (None, None))
             found = read(view, real, Window(start, end), reading)
             shown = streams.read(model, stream, start, end)
             compare_rows(pair, view, stream.table, shown, list(found), times)
             told = lag(view, real, start, times[-1])
             assert (told.versions, told.changes) == streams.lag(model, stream, start)
-        assert has_data(view, real) == streams.has_data(model, stream)
+        stale = state.lost(stream, streams.lowest(state, stream))
+        assert bool(stream_row(view, real).stale) == stale
+        if stale:
+            for ask in (has_data, backlog_rows):
+                with pytest.raises(StreamStale):
+                    ask(view, real)
+        else:
+            assert has_data(view, real) == streams.has_data(model, stream)
+            assert backlog_rows(view, real) == streams.backlog(model, stream)
         for one, reader in zip(known, readers, strict=True):
-            assert has_data(view, real, reader) == streams.has_data(model, stream, one)
-        waiting = [(r.version, r.inserts, r.updates, r.deletes) for r in backlog(view, real)]
-        assert waiting == streams.backlog(model, stream)
+            if state.lost(stream, state.marks[one.id]):
+                with pytest.raises(StreamStale):
+                    has_data(view, real, reader)
+            else:
+                assert has_data(view, real, reader) == streams.has_data(model, stream, one)
+
+
+def backlog_rows(view: View, stream: StreamObject) -> list[tuple[int, int, int, int]]:
+    """The backlog as the model tells it."""
+    return [(r.version, r.inserts, r.updates, r.deletes) for r in backlog(view, stream)]
 
 
 def compare_rows(

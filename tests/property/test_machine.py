@@ -78,6 +78,13 @@ class Chooser:
     def past(self) -> int:
         return self.chance.randint(0, 12)
 
+    def place(self) -> tuple[str, int]:
+        return self.pick(["time", "statement"]), self.chance.randint(0, 60)
+
+    def step(self) -> tuple[str, str, str]:
+        what = self.pick(["insert", "create", "drop", "rename", "add_column", "stream"])
+        return what, self.table(), self.pick(["a", "b", "c", "t", "u"])
+
     def yes(self, share: float = 0.5) -> bool:
         return self.chance.random() < share
 
@@ -142,7 +149,7 @@ COMMANDS: dict[str, tuple[int, Draw]] = {
             "capture": c.pick(["ALL", "NET", "INSERT ONLY"]),
             "shared": c.yes(0.3),
             "initial": c.yes(0.3),
-            "at": c.pick([None, None, c.past(), c.stream()]),
+            "at": c.pick([None, None, c.past(), c.stream(), c.place()]),
             "replaces": c.yes(0.4),
         },
     ),
@@ -182,12 +189,38 @@ COMMANDS: dict[str, tuple[int, Draw]] = {
         lambda c: {
             "name": c.stream(),
             "consumer": c.consumer(),
-            "to": c.pick(["base", "base", "initial", c.past(), c.past()]),
+            "to": c.pick(["base", "base", "initial", c.past(), c.past(), c.place()]),
             "restore": c.yes(0.6),
             "force": c.yes(0.3),
+            "reason": c.pick(["", "why not"]),
         },
     ),
     "undo": (4, lambda c: {"name": c.stream(), "consumer": c.consumer()}),
+    "expire": (3, lambda c: {"name": c.table(), "version": c.past()}),
+    "request": (
+        4,
+        lambda c: {
+            "key": c.pick(["k", "l"]),
+            "table": c.source(),
+            "keys": c.keys(2)[:1],
+            "value": c.pick([1, 2]),
+        },
+    ),
+    "forget_requests": (1, lambda c: {}),
+    "alter_policy": (
+        2,
+        lambda c: {
+            "name": c.stream(),
+            "policy": c.pick(["ALLOW", "ALLOW", "WARN", "REQUIRE_REASON", "FORBID"]),
+        },
+    ),
+    "define_within": (
+        4,
+        lambda c: {
+            "steps": [c.step() for _ in range(c.chance.randint(1, 4))],
+            "commits": c.yes(0.7),
+        },
+    ),
     "advance": (3, lambda c: {"name": c.stream(), "consumer": c.consumer(), "to": c.past()}),
 }
 
