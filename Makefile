@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 2
 
-.PHONY: help demo demo-kafka test test-kafka smoke-kafka test-docker check format bench long sabotage build lock clean
+.PHONY: help demo demo-kafka test test-kafka test-readers smoke-kafka test-docker check format bench long sabotage build lock clean
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -32,14 +32,23 @@ demo-kafka: $(READY) ## The same on a real Kafka (Docker if it runs, else jars),
 	$(BIN)/python -m examples.flights --kafka here
 
 test: $(READY) ## All tests that need no broker; within ten minutes on two cores.
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not broker and not docker"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not broker and not docker and not registry and not readers"
 
 # A Kafka of its own for each worker: from jars where Java 17 and Maven are, else by Docker; without
 # one they fail, unless HEADWATER_REQUIRE_KAFKA is set to nothing.
 KAFKA_TESTS = HEADWATER_REQUIRE_KAFKA=$${HEADWATER_REQUIRE_KAFKA-1} \
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m broker
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "(broker or registry) and not readers"
 test-kafka: $(READY) ## All tests on a real Kafka: contracts, scenarios, histories, crashes.
 	$(KAFKA_TESTS)
+
+# Java 17 and 21, Maven and PostgreSQL, by apt where they are missing; 400 MB of jars, once.
+READER_PROGRAMS = mvn /usr/lib/postgresql/*/bin/postgres
+test-readers: $(READY) ## Unmodified programs of others that read our topics: Kafka Connect into PostgreSQL.
+	@for program in $(READER_PROGRAMS); do \
+		ls $$program >/dev/null 2>&1 || command -v $$(basename $$program) >/dev/null || missing=1; \
+	done; test -z "$${missing-}" || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends maven default-jdk-headless postgresql; }
+	HEADWATER_REQUIRE_KAFKA=1 HEADWATER_REQUIRE_READERS=1 $(BIN)/python -m pytest -q -m readers
 
 smoke-kafka: $(READY) ## The log's contract, scenarios, random histories, the adapter's own tests on a real Kafka.
 	$(KAFKA_TESTS) tests/contract/test_log.py tests/contract/test_adopting.py \

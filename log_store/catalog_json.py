@@ -36,6 +36,8 @@ _ENUMS = {
     "policy": RewindPolicy,
     "reader": ConsumerKind,
 }
+# Left out of the many objects that have nothing there.
+_RARE = ("adopted", "foreign")
 _CLASSES = {
     kind.kind: kind
     for kind in (
@@ -63,7 +65,7 @@ def encode_object(value: CatalogObject) -> str:
             members[name] = [_view_column(c) for c in cast(tuple[ViewColumn, ...], member)]
         elif name == "seeds":
             members[name] = {str(k): v for k, v in cast(Mapping[int, int], member).items()}
-        elif name != "adopted" or member:  # few tables are: left out of all others
+        elif name not in _RARE or member:
             members[name] = cast(Json, member)
     return canonical(members)
 

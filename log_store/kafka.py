@@ -3,7 +3,7 @@
 Reading order: kafka_end and kafka_records (what stands on the topics), kafka_outcome (what errors
 mean), kafka_client, kafka_producer, kafka_reader, kafka_groups and kafka_admin (the driver),
 kafka_places (how far a replica is), kafka_feed and kafka_apply (from topics to the replica),
-kafka_topics and kafka_writer (taking a prefix over), kafka_transaction, kafka_pending,
+kafka_topics, kafka_registry and kafka_writer (taking a prefix over), kafka_transaction, kafka_pending,
 kafka_group and kafka_commit (from batches to topics), kafka_mirrors (groups), kafka_writing (all of
 these at once).
 Many nodes beside each other: kafka_node.
@@ -12,11 +12,14 @@ Many nodes beside each other: kafka_node.
 from headwater.log_store.groups import Groups
 from headwater.log_store.kafka_offsets import KafkaGroups
 from headwater.log_store.kafka_pending import PendingState
+from headwater.log_store.kafka_records import Names
+from headwater.log_store.kafka_registry import PrefixRegistry, find_prefix
 from headwater.log_store.kafka_writer import largest_change
 from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replica
 from headwater.log_store.kept import kept_differences
 from headwater.log_store.port import Batch
 from headwater.log_store.records import Committed
+from headwater.log_store.registry import Registry
 from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_served import ServedStore
 
@@ -30,7 +33,8 @@ class KafkaLog(ServedStore):
         PrefixMissing: the cluster has no such prefix, and none may be made.
         ReplicaMismatch: the directory holds what the topics do not. Nothing was changed.
         DirectoryInUse: another process has the directory open.
-        StoreUnavailable: the cluster cannot be reached.
+        StoreUnavailable: the cluster cannot be reached, or a new prefix's registry.
+        RegistryFixed: the prefix has another registry than the one named.
         LogDamaged: the topics do not hold what was written to them.
     """
 
@@ -53,6 +57,13 @@ class KafkaLog(ServedStore):
         self._groups = KafkaGroups(
             options.cluster, admin, opened.store, lambda: self.mirrors, self.view
         )
+        self._registry = PrefixRegistry(
+            opened.store,
+            Names(options.prefix),
+            options.registry,
+            self.reserve_object_ids,
+            lambda: find_prefix(options.cluster, Names(options.prefix), options.timeout_s),
+        )
 
     def commit(self, batch: Batch) -> Committed:
         """See `port.Log.commit`."""
@@ -67,6 +78,11 @@ class KafkaLog(ServedStore):
     def largest_change(self) -> int | None:
         """What fits into a record of this cluster, with an envelope's own fields."""
         return self._largest
+
+    @property
+    def registry(self) -> Registry:
+        """The registry that the prefix was made with."""
+        return self._registry.get()
 
     def topic_is_free(self, topic: str) -> bool:
         """Whether the cluster has no topic of that name."""
@@ -94,4 +110,5 @@ class KafkaLog(ServedStore):
         """
         self._writing.close()
         self._groups.close()
+        self._registry.close()
         self._close()

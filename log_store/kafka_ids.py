@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-from headwater.log_store.catalog import Catalog
+from headwater.log_store.catalog import AvroSchema, Catalog
 from headwater.log_store.changes import Columns, Rows, TableChanges
 from headwater.log_store.errors import WriteConflict
 from headwater.log_store.port import Batch
@@ -63,11 +63,13 @@ class GivenIds:
 
 
 def new_objects(batch: Batch, catalog: Catalog) -> list[int]:
-    """Ids of objects that a batch makes."""
+    """Ids of objects that a batch makes; those of schemas in a foreign registry are none of ours."""
+    values = (event.value for event in batch.catalog)
     return [
-        event.value.id
-        for event in batch.catalog
-        if catalog.get(event.value.kind, event.value.id) is None
+        value.id
+        for value in values
+        if catalog.get(value.kind, value.id) is None
+        and not (isinstance(value, AvroSchema) and value.foreign)
     ]
 
 

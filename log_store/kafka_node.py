@@ -44,6 +44,7 @@ from headwater.log_store.kafka_offsets import KafkaGroups
 from headwater.log_store.kafka_pending import PendingState
 from headwater.log_store.kafka_reader import PASSING
 from headwater.log_store.kafka_records import Intent, Names
+from headwater.log_store.kafka_registry import PrefixRegistry, find_prefix
 from headwater.log_store.kafka_replica import Replica
 from headwater.log_store.kafka_requests import NUMBERS, OBJECTS, ROWS, ReserveRequest
 from headwater.log_store.kafka_role import Act, Event, Role, Standing, decide
@@ -55,6 +56,7 @@ from headwater.log_store.kafka_writing import KafkaOptions, Writing, open_replic
 from headwater.log_store.kept import kept_differences
 from headwater.log_store.port import Batch
 from headwater.log_store.records import CommitRow, Committed
+from headwater.log_store.registry import Registry
 from headwater.log_store.rocks_anchor import horizon_of
 from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_served import ServedStore
@@ -102,7 +104,8 @@ class KafkaNode(ServedStore):
         ReplicaMismatch: the directory holds what the topics do not. Nothing was changed.
         DirectoryInUse: another process has the directory open.
         NotTheWriter: another node is, and would not let it be.
-        StoreUnavailable: the cluster cannot be reached.
+        StoreUnavailable: the cluster cannot be reached, or a new prefix's registry.
+        RegistryFixed: the prefix has another registry than the one named.
         LogDamaged: the topics do not hold what was written to them.
     """
 
@@ -151,6 +154,13 @@ class KafkaNode(ServedStore):
         self._bulletin.news = self._heard_of
         admin = self._replica.admin
         self._groups = KafkaGroups(kafka.cluster, admin, opened.store, self._led, self.view)
+        self._registry = PrefixRegistry(
+            opened.store,
+            self._names,
+            kafka.registry,
+            self.reserve_object_ids,
+            lambda: find_prefix(kafka.cluster, self._names, kafka.timeout_s),
+        )
         self._thread = threading.Thread(target=self._run, name="headwater-node", daemon=True)
         try:
             self._open()
@@ -166,6 +176,7 @@ class KafkaNode(ServedStore):
             self._handle(Event.ALONE, strict=True)
         else:
             self._replica.catch_up(deadline, committed=True)
+            self._registry.check(kafka.registry.url)
             self._publish()
             self._follow()
         self._thread.start()
@@ -501,6 +512,19 @@ class KafkaNode(ServedStore):
         """What fits into a record of this cluster, with an envelope's own fields."""
         return self._largest
 
+    @property
+    def registry(self) -> Registry:
+        """The registry that the prefix was made with."""
+        return self._registry.get()
+
+    def expect_registry(self, url: str | None) -> None:
+        """Refuse any other registry than the prefix's own; None asks for none in particular.
+
+        Raises:
+            RegistryFixed: it is another. Nothing was changed.
+        """
+        self._registry.check(url)
+
     def topic_is_free(self, topic: str) -> bool:
         """Whether the cluster has no topic of that name."""
         return not self._replica.admin.topics([topic])
@@ -559,6 +583,7 @@ class KafkaNode(ServedStore):
         self._bulletin.close()
         self._voice.close()
         self._groups.close()
+        self._registry.close()
         self._close()
 
 

@@ -10,12 +10,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headwater.log_store.encoding import EncodingNotKnown
-from headwater.log_store.errors import Fenced, LogDamaged, StoreUnavailable
+from headwater.log_store.errors import Fenced, StoreUnavailable
 from headwater.log_store.failpoints import failpoint
 from headwater.log_store.kafka_client import BrokerError, Cluster
 from headwater.log_store.kafka_durability import judge_promise
@@ -39,13 +38,14 @@ from headwater.log_store.kafka_records import (
     Writer,
     intent_record,
     prefix_record,
-    read_prefix,
     read_writer,
     writer_record,
 )
+from headwater.log_store.kafka_registry import check_registry, new_prefix, prefix_of
 from headwater.log_store.kafka_replica import Replica
 from headwater.log_store.kafka_settle import settle, stuck_topics
 from headwater.log_store.kafka_transaction import OpenTransaction, Stopped, persist
+from headwater.log_store.registry import RegistryAccess
 from headwater.log_store.rocks_store import Store
 
 _PAUSE_S: Final = 0.1
@@ -68,6 +68,7 @@ class WriterOptions:
     timeout_s: float = 30.0
     compression: str = "lz4"
     warned: bool = True
+    registry: RegistryAccess = field(default_factory=RegistryAccess)
     clock: Callable[[], int]
 
 
@@ -104,7 +105,8 @@ class PrefixWriter:
         Raises:
             PrefixMissing: there is none and none may be made.
             ReplicaMismatch: the replica holds what the topics do not. Nothing was changed.
-            StoreUnavailable: the cluster cannot be reached in time.
+            StoreUnavailable: the cluster cannot be reached in time, or a new prefix's registry.
+            RegistryFixed: the prefix has another registry than the one named.
         """
         deadline = time.monotonic() + self._options.timeout_s
         self._limits = _limits(self.admin.broker_settings())
@@ -165,11 +167,10 @@ class PrefixWriter:
 
     def _take_epoch(self, deadline: float) -> None:
         """Say in the state topic who writes from here on, as which writer in turn."""
-        known, prefix = self._replica.known_epoch(), self._store.get("meta", META_PREFIX)
-        try:
-            self._prefix = PrefixRecord() if prefix is None else read_prefix(prefix)
-        except EncodingNotKnown as error:
-            raise LogDamaged(f"topic {self._names.catalog}", str(error)) from error
+        known, prefix = self._replica.known_epoch(), prefix_of(self._store, self._names)
+        registry = self._options.registry
+        check_registry(self._names, prefix, registry.url)
+        self._prefix = prefix or new_prefix(self._names, registry)
         self._epoch = self._live.epoch = known + 1
         writer = Writer(self._epoch, socket.gethostname(), os.getpid(), self._options.clock())
         records = [(self._names.state, WRITER_KEY, writer_record(writer))]

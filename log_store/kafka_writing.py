@@ -5,7 +5,7 @@ What `kafka.KafkaLog` has from its opening to its end, a node (`kafka_node`) has
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from headwater.log_store.kafka_places import META_REBUILDING
 from headwater.log_store.kafka_records import Intent, Names
 from headwater.log_store.kafka_writer import PrefixWriter, WriterOptions
 from headwater.log_store.memory import wall_clock_us
+from headwater.log_store.registry import RegistryAccess
 from headwater.log_store.rocks_large import LargeCommits
 from headwater.log_store.rocks_recover import STORE, UNDO, Opened, open_store
 from headwater.log_store.rocks_store import Store, StoreSettings
@@ -37,7 +38,8 @@ class KafkaOptions:
     what became of it. `groups_within` is how many consumers' groups move inside a commit's
     transaction, at nearly a millisecond each; the others follow it. `compression` is the
     producer's: lz4, zstd, gzip, snappy or none. `warned` says in the log what could lose commits
-    that the cluster has acknowledged. `clock` gives microseconds since 1970 UTC.
+    that the cluster has acknowledged. `registry` is where a new prefix's schemas are registered.
+    `clock` gives microseconds since 1970 UTC.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class KafkaOptions:
     groups_within: int = MOST
     compression: str = "lz4"
     warned: bool = True
+    registry: RegistryAccess = field(default_factory=RegistryAccess)
     clock: Callable[[], int] = wall_clock_us
     write_buffer: int = 64 << 20
     block_cache: int = 64 << 20
@@ -62,7 +65,8 @@ class Writing:
     Raises:
         PrefixMissing: the cluster has no such prefix, and none may be made.
         ReplicaMismatch: the directory holds what the topics do not. Nothing was changed.
-        StoreUnavailable: the cluster cannot be reached.
+        StoreUnavailable: the cluster cannot be reached, or a new prefix's registry.
+        RegistryFixed: the prefix has another registry than the one named.
         LogDamaged: the topics do not hold what was written to them.
     """
 
@@ -85,6 +89,7 @@ class Writing:
                 timeout_s=options.timeout_s,
                 compression=options.compression,
                 warned=options.warned,
+                registry=options.registry,
                 clock=options.clock,
             ),
         )

@@ -30,6 +30,7 @@ from headwater.log_store.records import (
     VersionRow,
     Watermark,
 )
+from headwater.log_store.registry import EmbeddedRegistry, Registry
 from headwater.log_store.sequencing import (
     EMPTY_CATALOG,
     FIRST_OBJECT_ID,
@@ -296,6 +297,11 @@ class MemoryLog:
         self._kept.catalogs.append(sequenced.catalog)
         self._kept.commits.append(row)
         return row
+
+    @property
+    def registry(self) -> Registry:
+        """The one in the store itself."""
+        return EmbeddedRegistry(self.reserve_object_ids)
 
     def topic_is_free(self, topic: str) -> bool:
         """Always: its topics are names alone."""

@@ -180,7 +180,10 @@ class ConsumerObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvroSchema:
-    """A schema in the embedded registry: `text` is its canonical JSON."""
+    """A registered schema: `text` is its canonical JSON, `version` counts within its subject.
+
+    `foreign`: its id was given by a registry outside of the store, and is no object id here.
+    """
 
     kind: ClassVar[str] = "avro"
     id: int  # the registry's own numbering, from 1
@@ -188,6 +191,7 @@ class AvroSchema:
     version: int
     text: str
     changed_at: int = 0
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

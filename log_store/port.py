@@ -26,6 +26,7 @@ from headwater.log_store.records import (
     VersionRow,
     Watermark,
 )
+from headwater.log_store.registry import Registry
 
 _NO_TABLES: Final[Mapping[int, TableChanges]] = MappingProxyType({})
 _NO_VERSIONS: Final[Mapping[int, int]] = MappingProxyType({})
@@ -202,6 +203,11 @@ class Log(Protocol):
     @property
     def largest_change(self) -> int | None:
         """So many bytes a change's images and key may have together; None for any."""
+        ...
+
+    @property
+    def registry(self) -> Registry:
+        """Who gives the ids that its events' schemas are known by."""
         ...
 
     def view(self) -> View:

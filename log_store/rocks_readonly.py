@@ -36,6 +36,7 @@ from headwater.log_store.records import (
     Stored,
     Watermark,
 )
+from headwater.log_store.registry import EmbeddedRegistry, Registry
 from headwater.log_store.rocks_large import changes_of, read_block
 from headwater.log_store.rocks_rebuild import differences
 from headwater.log_store.rocks_recover import STORE, check_format, check_wal
@@ -190,6 +191,11 @@ class RocksReader:
     def commit(self, batch: Batch) -> Committed:
         """Never; raises StoreUnavailable."""
         raise self._reading()
+
+    @property
+    def registry(self) -> Registry:
+        """The one in the store itself, which gives no ids here."""
+        return EmbeddedRegistry(self.reserve_object_ids)
 
     def topic_is_free(self, topic: str) -> bool:
         """Never; raises StoreUnavailable."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from headwater.log_store.errors import Fenced, StoreUnavailable
 from headwater.log_store.groups import Groups
 from headwater.log_store.head_marker import HeadMarker
+from headwater.log_store.registry import EmbeddedRegistry, Registry
 from headwater.log_store.rocks_recover import Opened
 from headwater.log_store.rocks_snapshots import keep_snapshot
 from headwater.log_store.rocks_state import LiveState
@@ -85,6 +86,11 @@ class ServedStore:
         if self._waiting:
             with self._changed:
                 self._changed.notify_all()
+
+    @property
+    def registry(self) -> Registry:
+        """Who gives the ids that its events' schemas are known by: the store itself."""
+        return EmbeddedRegistry(self.reserve_object_ids)
 
     def reserve_object_ids(self, count: int) -> int:
         """The first of `count` new object ids."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from headwater.log_store import rocks_keys as layout
-from headwater.log_store.catalog import Catalog, CatalogEvent
+from headwater.log_store.catalog import AvroSchema, Catalog, CatalogEvent
 from headwater.log_store.catalog_json import decode_object
 from headwater.log_store.encoding import (
     NO_CHAIN,
@@ -106,7 +106,9 @@ class LiveState:
 
     def largest_object_id(self) -> int:
         """The largest object id in the catalog: of dropped objects and Avro schemas too."""
-        return max(FIRST_OBJECT_ID - 1, *(i for _, i in self.catalog.objects))
+        objects = self.catalog.objects.values()
+        given = (one.id for one in objects if not (isinstance(one, AvroSchema) and one.foreign))
+        return max(FIRST_OBJECT_ID - 1, *given)
 
 
 class Source(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from headwater.log_store.registry import registry_url
 from headwater.ops.errors import TargetNotKnown
 
 SCHEME = "kafka://"
@@ -20,13 +21,14 @@ class KafkaTarget:
     """Brokers as librdkafka takes them, a prefix, and the replica's directory if one was named.
 
     `role`: `auto` writes if no other node does, and stands by otherwise; `replica` never writes;
-    `writer` does, or is not opened.
+    `writer` does, or is not opened. `registry` is the address of a schema registry.
     """
 
     brokers: str
     prefix: str
     path: Path | None
     role: Role = "auto"
+    registry: str | None = None
 
     @property
     def shown(self) -> str:
@@ -56,14 +58,30 @@ def parse_target(text: str) -> KafkaTarget:
         )
     path: Path | None = None
     role: Role = "auto"
+    registry: str | None = None
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name == "dir" and value:
             path = Path(value)
         elif name == "role" and value in _ROLES:
             role = _ROLES[value]
+        elif name == "registry" and value:
+            registry = registry_address(value)
         else:
             raise TargetNotKnown(
-                f"{text} asks for {name}={value}: known are dir=.. and role=auto, replica or writer"
+                f"{text} asks for {name}={value}: known are dir=.., registry=http://.. and "
+                "role=auto, replica or writer"
             )
     addresses = (one if re.search(r":\d+$", one) else f"{one}:9092" for one in brokers)
-    return KafkaTarget(",".join(addresses), prefix, path, role)
+    return KafkaTarget(",".join(addresses), prefix, path, role, registry)
+
+
+def registry_address(text: str) -> str:
+    """A schema registry's address as it is kept.
+
+    Raises:
+        TargetNotKnown: it is none, or holds a password.
+    """
+    try:
+        return registry_url(text)
+    except ValueError as error:
+        raise TargetNotKnown(str(error)) from error

@@ -22,6 +22,11 @@ class Settings(BaseSettings):
         `{"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512", ..}`; never shown.
     kafka_timeout_s: how long a commit waits for the cluster, and then the search for its outcome.
     kafka_compression: how records are compressed.
+    registry_url: the schema registry that new stores on Kafka register their schemas with.
+    registry_user, registry_password: basic authentication there, or
+    registry_token: a bearer token; all of them never shown.
+    registry_ca: a file of certificates to trust for it, instead of the system's.
+    registry_timeout_s: how long a question to it may take.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
@@ -36,3 +41,9 @@ class Settings(BaseSettings):
     kafka_options: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
     kafka_timeout_s: float = Field(default=30.0, ge=1, le=600)
     kafka_compression: Literal["lz4", "zstd", "gzip", "snappy", "none"] = "lz4"
+    registry_url: str = ""
+    registry_user: str = ""
+    registry_password: SecretStr = SecretStr("")
+    registry_token: SecretStr = SecretStr("")
+    registry_ca: str = ""
+    registry_timeout_s: float = Field(default=10.0, ge=0.1, le=120)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from headwater.log_store.errors import DirectoryInUse
 from headwater.log_store.memory import MemoryLog, wall_clock_us
 from headwater.log_store.port import Log
+from headwater.log_store.registry import RegistryAccess
 from headwater.log_store.rocks import RocksLog, RocksOptions
 from headwater.log_store.snapshots import SnapshotCache
 from headwater.log_store.source import TopicSource
 from headwater.ops.errors import TargetNotKnown
 from headwater.ops.expiry import GroupWatcher, Housekeeper
-from headwater.ops.kafka_target import SCHEME, KafkaTarget, parse_target
+from headwater.ops.kafka_target import SCHEME, KafkaTarget, parse_target, registry_address
 from headwater.ops.nodes import Node, node_of
 from headwater.ops.settings import Settings
 
@@ -124,7 +125,7 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
     from headwater.log_store.kafka import KafkaOptions
     from headwater.log_store.kafka_node import KafkaNode, NodeOptions
 
-    cluster = _cluster(target.brokers, settings)
+    cluster, registry = _cluster(target.brokers, settings), _registry(target, settings)
     kafka = KafkaOptions(
         path=path,
         prefix=target.prefix,
@@ -134,6 +135,7 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
         compression=settings.kafka_compression,
         # `os` asks for no more than that a killed process loses nothing.
         warned=(options.durability or settings.durability) == "fsync",
+        registry=registry,
         clock=options.clock or wall_clock_us,
     )
     if options.read_only:
@@ -146,7 +148,41 @@ def _open_kafka(target: KafkaTarget, options: OpenOptions, settings: Settings) -
         )
     node = NodeOptions(kafka=kafka, role=target.role)
     key = f"{target.shown} {path}"
-    return _shared(key, lambda: _store(target.shown, KafkaNode(node), options, settings, key))
+    store = _shared(key, lambda: _store(target.shown, KafkaNode(node), options, settings, key))
+    try:
+        if isinstance(store.log, KafkaNode):
+            store.log.expect_registry(registry.url)
+    except BaseException:
+        store.release()
+        raise
+    return store
+
+
+def _registry(target: KafkaTarget, settings: Settings) -> RegistryAccess:
+    """The schema registry that is named, with the credentials that are set for it.
+
+    Raises:
+        TargetNotKnown: credentials without an address to send them to, or no address.
+    """
+    url = target.registry
+    if url is None and settings.registry_url:
+        url = registry_address(settings.registry_url)
+    access = RegistryAccess(
+        url=url,
+        user=settings.registry_user,
+        password=settings.registry_password.get_secret_value(),
+        token=settings.registry_token.get_secret_value(),
+        ca=settings.registry_ca,
+        timeout_s=settings.registry_timeout_s,
+    )
+    if access.user and access.token:
+        raise TargetNotKnown("set HEADWATER_REGISTRY_USER or HEADWATER_REGISTRY_TOKEN, not both")
+    if url is None and (access.user or access.token):
+        raise TargetNotKnown(
+            "credentials of a schema registry are set, and no address: name it by registry=http://.. "
+            "or HEADWATER_REGISTRY_URL"
+        )
+    return access
 
 
 def _reading(node: "NodeOptions") -> Log:

@@ -7,23 +7,25 @@ and their consumers is staged by the consumers room in the same transaction.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain, count, islice
 
 from headwater.log_store.catalog import AvroSchema, Catalog, CatalogEvent, Namespace, TableObject
+from headwater.log_store.registry import RegistryConflict
 from headwater.log_store.sequencing import PUBLIC
 from headwater.producer.errors import NameInvalid, NameTaken, NotEmpty, NotFound
 from headwater.producer.names import Name, namespace_of, parse
 from headwater.producer.transaction import Transaction
 from headwater.schemas import evolve
 from headwater.schemas.avro import canonical, key_schema, value_schema
-from headwater.schemas.registry import register, subject_of
+from headwater.schemas.registry import subject_of
 from headwater.schemas.tables import ColumnSpec, TableSchema, TableSpec
 from headwater.schemas.types import SqlType
 
 _NOT_IN_A_TOPIC = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_TOPIC = 240
+_TOPICS_TRIED = 16
 
 
 def create_table(
@@ -68,13 +70,13 @@ def place_table(
     if (old := tx.catalog.relation(namespace, name.text)) is not None:
         raise NameTaken(old.kind, name.plain)
     tx.depend_on("schema", namespace)
-    topic = _free_topic(tx, namespace, name.plain)
+    topic, first = _placed(tx, namespace, name.plain, schema)
     table = TableObject(
         id=tx.log.reserve_object_ids(1),
         namespace=namespace,
         name=name.plain,
         topic=topic,
-        generations=(registered(tx, topic, schema),),
+        generations=(first,),
         retention_s=None if template is None else template.retention_s,
         comment="" if template is None else template.comment,
     )
@@ -259,6 +261,7 @@ def registered(tx: Transaction, topic: str, schema: TableSchema) -> TableSchema:
 
     Raises:
         Incompatible: readers of the topic's older events could not live with it.
+        RegistryUnavailable, RegistryRefused: a foreign registry gives no id. Nothing is staged.
     """
     value = _register(tx, subject_of(topic, key=False), canonical(value_schema(topic, schema)))
     key = _register(tx, subject_of(topic, key=True), canonical(key_schema(topic, schema)))
@@ -267,15 +270,18 @@ def registered(tx: Transaction, topic: str, schema: TableSchema) -> TableSchema:
 
 def _register(tx: Transaction, subject: str, text: str) -> int:
     known = (value for value in tx.catalog.all("avro") if isinstance(value, AvroSchema))
-    entry = register(known, subject, text)
-    if not entry.new:
-        return entry.id
-    # Two transactions that register at once must not get one id: it comes from the object ids.
-    new = AvroSchema(
-        id=tx.log.reserve_object_ids(1), subject=subject, version=entry.version, text=text
-    )
-    tx.stage_catalog(CatalogEvent(new))
-    return new.id
+    registry = tx.log.registry
+    entry = registry.register(known, subject, text)
+    if entry.new:
+        new = AvroSchema(
+            id=entry.id,
+            subject=subject,
+            version=entry.version,
+            text=text,
+            foreign=registry.foreign,
+        )
+        tx.stage_catalog(CatalogEvent(new))
+    return entry.id
 
 
 def _live(tx: Transaction, table: TableObject) -> TableObject:
@@ -304,15 +310,33 @@ def _audit(tx: Transaction, what: str, value: TableObject | Namespace) -> None:
     tx.stage_audit(what, json.dumps(detail, ensure_ascii=False))
 
 
-def _free_topic(tx: Transaction, namespace: int, name: str) -> str:
-    """A topic that no table has ever had."""
+def _placed(
+    tx: Transaction, namespace: int, name: str, schema: TableSchema
+) -> tuple[str, TableSchema]:
+    """A topic that no table has ever had, and the schema as it is registered for it.
+
+    A foreign registry may remember other schemas of a topic that is long gone, or whose table was
+    never committed: then the next name is taken.
+    """
+    refused: RegistryConflict | None = None
+    for topic in islice(_free_topics(tx, namespace, name), _TOPICS_TRIED):
+        try:
+            return topic, registered(tx, topic, schema)
+        except RegistryConflict as error:
+            refused = error
+    assert refused is not None, "topics' names do not run out"
+    raise refused
+
+
+def _free_topics(tx: Transaction, namespace: int, name: str) -> Iterator[str]:
+    """Topics that no table has ever had, the best name first."""
     schema = tx.catalog.get("schema", namespace)
     assert isinstance(schema, Namespace)
     parts = [_NOT_IN_A_TOPIC.sub("_", part) for part in (schema.name, name)]
     wanted = ".".join([tx.log.name, *parts])[:_LONGEST_TOPIC]
     used = {table.topic for table in tx.catalog.all("table") if isinstance(table, TableObject)}
     names = chain([wanted], (f"{wanted}.{number}" for number in count(2)))
-    return next(free for free in names if free not in used and tx.log.topic_is_free(free))
+    return (free for free in names if free not in used and tx.log.topic_is_free(free))
 
 
 def _holds(catalog: Catalog, namespace: int) -> list[str]:

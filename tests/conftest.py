@@ -11,13 +11,23 @@ from support_clock import Clock
 from support_kafka import Broker, kafka, kafka_cluster, mark_broker_tests, prefix
 from support_kafka_log import assert_rebuilt_from_topics, open_kafka
 from support_nodes import nodes
+from support_postgres import postgres
+from support_registry import registry_server, registry_url
 
 from headwater.log_store.errors import StoreUnavailable
 from headwater.log_store.memory import MemoryLog
 from headwater.log_store.port import Log
 from headwater.log_store.rocks import RocksLog, RocksOptions
 
-__all__ = ["kafka", "kafka_cluster", "nodes", "prefix"]
+__all__ = [
+    "kafka",
+    "kafka_cluster",
+    "nodes",
+    "postgres",
+    "prefix",
+    "registry_server",
+    "registry_url",
+]
 
 _SHARED = (HealthCheck.too_slow, HealthCheck.data_too_large)
 

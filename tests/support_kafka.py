@@ -83,12 +83,16 @@ def kafka_cluster() -> Iterator[StartKafka]:
 
 
 def mark_broker_tests(items: list[pytest.Item]) -> None:
-    """Put the mark `broker` on every test that takes a Kafka."""
+    """Put the mark `broker` on every test that takes a Kafka, `registry` for a schema registry."""
     for item in items:
         if isinstance(item, pytest.Function) and {"kafka", "kafka_cluster"} & set(
             item.fixturenames
         ):
             item.add_marker(pytest.mark.broker)
+        if isinstance(item, pytest.Function) and {"registry_url", "registry_server"} & set(
+            item.fixturenames
+        ):
+            item.add_marker(pytest.mark.registry)
 
 
 def _find(held: ExitStack) -> Broker:

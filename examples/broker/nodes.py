@@ -62,7 +62,7 @@ class LocalKafka:
         self._overrides = dict(overrides or {})
         self._own = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="headwater-kafka-"))).resolve()
-        free = _free_ports(2 * nodes)
+        free = free_ports(2 * nodes)
         self.ports = dict(enumerate((*ports, *free[len(ports) : nodes]), 1))
         self._controllers = dict(enumerate(free[nodes:], 1))
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -110,7 +110,7 @@ class LocalKafka:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_starter,  # noqa: PLW1509  # one call into libc, loaded before
+                preexec_fn=die_with_starter,  # noqa: PLW1509  # one call into libc, loaded before
             )
 
     def wait_ready(self, timeout_s: float = _READY_S) -> None:
@@ -272,7 +272,7 @@ def _kafka_id() -> str:
     return text
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for held in sockets:
@@ -299,6 +299,7 @@ def _answers(port: int) -> bool:
     return len(head) == 10 and struct.unpack(">iih", head)[1:] == (1, 0)
 
 
-def _die_with_starter() -> None:
+def die_with_starter() -> None:
+    """For `preexec_fn`: the kernel ends the process with the thread that starts it."""
     # A killed test run must not leave brokers behind.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -237,6 +237,7 @@ OBJECTS: list[CatalogObject] = [
     ),
     ConsumerObject(id=5, stream=4, name="c", reader=ConsumerKind.TABLE, target=3, retired_at=0),
     AvroSchema(id=1, subject="shop.public.Orders-value", version=1, text='{"type":"record"}'),
+    AvroSchema(id=9, subject="shop.public.Orders-key", version=1, text="{}", foreign=True),
     Setting(id=6, name="DEFAULT_STREAM_CAPTURE", value="NET"),
     Setting(id=6, name="DEFAULT_STREAM_CAPTURE", value=None),
     ViewObject(
