@@ -211,7 +211,10 @@ def test_a_directory_of_format_1_opens_with_all_that_was_in_it(tmp_path: Path) -
         assert (reader.name, view.sequence, reader.verify()) == ("shop", 9, 9)
         assert list(dump(reader.view()._source)) == expected  # pyright: ignore[reportPrivateUsage]
     with RocksLog(RocksOptions(path=path, name="other", clock=Clock())) as log:
-        assert (log.name, log.verify(), log.verify_derived()) == ("shop", 9, [])
+        assert (log.name, log.verify()) == ("shop", 9)
+        # Its kept snapshot was made by hand, of row ids alone: bytes to read, not a table's rows.
+        (told,) = log.verify_derived()
+        assert told.startswith("snapshot v2 of table orders: ") and "schema generation" in told
         with log.view() as view:
             table = view.catalog.tables()[0]
             images = codec(table.schema)
