@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from support_clock import Clock
 from support_kafka import Broker, kafka, kafka_cluster, mark_broker_tests, prefix
 from support_kafka_log import assert_rebuilt_from_topics, open_kafka
@@ -37,6 +37,12 @@ settings.register_profile(
 )
 settings.register_profile(
     "random", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_SHARED
+)
+# Whether a test fails, not how small its reason can be made: for code that is broken on purpose.
+settings.register_profile(
+    "unshrunk",
+    settings.get_profile("fixed"),
+    phases=[phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)],
 )
 settings.load_profile(os.environ.get("HEADWATER_HYPOTHESIS", "fixed"))
 
