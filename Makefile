@@ -37,7 +37,7 @@ test: $(READY) ## All tests that need no broker; within ten minutes on two cores
 # A Kafka of its own for each worker: from jars where Java 17 and Maven are, else by Docker; without
 # one they fail, unless HEADWATER_REQUIRE_KAFKA is set to nothing.
 KAFKA_TESTS = HEADWATER_REQUIRE_KAFKA=$${HEADWATER_REQUIRE_KAFKA-1} \
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "(broker or registry) and not readers"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "(broker or registry) and not readers" $(AGAIN)
 test-kafka: $(READY) ## All tests on a real Kafka: contracts, scenarios, histories, crashes.
 	$(KAFKA_TESTS)
 
