@@ -19,7 +19,7 @@ from headwater.ops.requests import Request
 from headwater.ops.settings import Settings
 from headwater.ops.wiring import Store, open_source
 from headwater.producer.errors import NotFound
-from headwater.producer.retry import may_retry, retry
+from headwater.producer.retry import Tries, retry
 from headwater.producer.transaction import Transaction
 from headwater.schemas.errors import ValueRefused
 
@@ -163,7 +163,7 @@ class Session:
         Again by itself when another writer came first, but for what can be read only once: that
         would be found empty the second time.
         """
-        tried = 0
+        tries = Tries()
         while True:
             inner = self.begin()
             try:
@@ -178,8 +178,7 @@ class Session:
                 inner.commit()
             except BaseException as error:
                 inner.rollback()
-                tried += 1
-                if not again or not may_retry(error, tried):
+                if not again or not tries.again(error):
                     raise
             else:
                 return done

@@ -1,11 +1,15 @@
 """Running one unit of work again when the store says that this can help."""
 
+import time
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
 _T = TypeVar("_T")
 
 ATTEMPTS: Final = 64
+PATIENCE_S: Final = 10.0
+# Their call has waited for the cluster already: 64 of them would seem to hang.
+_WAITED: Final = frozenset({"E_STORE_UNAVAILABLE", "E_BROKER"})
 
 
 @runtime_checkable
@@ -13,12 +17,29 @@ class Coded(Protocol):
     """An error of any room."""
 
     @property
+    def code(self) -> str: ...
+    @property
     def retryable(self) -> bool: ...
 
 
-def may_retry(error: BaseException, tried: int, *, attempts: int = ATTEMPTS) -> bool:
-    """Whether a unit that failed with this error, for the `tried`th time, may be tried anew."""
-    return tried < attempts and isinstance(error, Coded) and error.retryable
+class Tries:
+    """How often one unit was tried, and since when."""
+
+    def __init__(
+        self, attempts: int = ATTEMPTS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._attempts, self._clock, self._began = attempts, clock, clock()
+        self.failed = 0
+
+    def again(self, error: BaseException) -> bool:
+        """Whether the unit, which has failed with this error, may be tried anew.
+
+        At most `attempts` times in all, and after 10 s no more where the store was not reached.
+        """
+        self.failed += 1
+        if self.failed >= self._attempts or not isinstance(error, Coded) or not error.retryable:
+            return False
+        return error.code not in _WAITED or self._clock() - self._began < PATIENCE_S
 
 
 def retry(
@@ -35,13 +56,12 @@ def retry(
     Raises:
         Exception: the last try's error, as it was; that try wrote nothing.
     """
-    tried = 0
+    tries = Tries(attempts)
     while True:
         try:
             return unit()
         except Exception as error:
-            tried += 1
-            if not may_retry(error, tried, attempts=attempts):
+            if not tries.again(error):
                 raise
         if pause is not None:
-            pause(tried)
+            pause(tries.failed)

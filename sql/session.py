@@ -14,7 +14,7 @@ from weakref import WeakSet
 import pyarrow as pa
 
 from headwater.log_store.sequencing import remembered
-from headwater.producer.retry import may_retry, retry
+from headwater.producer.retry import Tries, retry
 from headwater.producer.transaction import Transaction
 from headwater.sql.binds import NONE, checked
 from headwater.sql.context import Binds, Context, State, Store
@@ -149,13 +149,12 @@ class SqlSession:
 
     def _again(self, task: "_Task") -> Result:
         """One statement in a commit of its own, tried anew when another writer was first."""
-        tried = 0
+        tries = Tries()
         while True:
             try:
                 return self._alone(task)
             except Exception as error:
-                tried += 1
-                if not may_retry(error, tried):
+                if not tries.again(error):
                     raise
 
     def _alone(self, task: "_Task") -> Result:
