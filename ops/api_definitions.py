@@ -1,5 +1,6 @@
 """Definitions as Python asks for them: what `Database` does in a commit of its own, and `Tx` within one."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Unpack
 
@@ -176,7 +177,7 @@ def altered_stream(stream: str | HasId, options: StreamArguments) -> Define:
     return alter
 
 
-class Definitions:
+class Definitions(ABC):
     """The definitions that a transaction takes beside its rows: what `Tx` adds to its statements.
 
     Each sees what the transaction did before it, fails alone, and comes to be at the commit; the
@@ -187,9 +188,9 @@ class Definitions:
     session: "Session"
     inner: Transaction
 
+    @abstractmethod
     def _define(self, operation: str, parts: tuple[object, ...], do: Define) -> int:
         """Do it as one statement of the transaction, or tell what it gave the first time."""
-        raise NotImplementedError
 
     # Schemas and tables.
 
